@@ -1,0 +1,210 @@
+import { dispatch, type Ref, spawn, start, stop } from 'nact';
+import { type Clocks, Desk, KeyStep, type TurnItem, type TurnResult } from '../core/behaviours/key-step.ts';
+import type { KeyspaceProgram } from '../core/behaviours/keyspace-program.ts';
+import { keyValue } from '../core/rules/key-text.ts';
+import type { NodeMeasures } from '../ports/measures.ts';
+
+/**
+ * The actors of one shard: one per active key, spawned when its first event or timer comes, all under one parent that
+ * never gets a message itself (nact copies the children map of whoever does).
+ *
+ *   A1. A turn carries all that a batch holds for a key as one message, since a message costs nact some microseconds.
+ *   A2. nact has no completion and drops the messages of a stopped actor. So every turn is settled through its round:
+ *       answered, failed, or given to a fresh actor when the first was stopped before it got to it.
+ *   A3. An actor is a cache. Its memory is in the shard's table, written after every turn; stopping it at any time
+ *       between turns loses nothing.
+ *   A4. Actors that no turn touched for one to two sweeps are stopped: two generations instead of a timer per actor.
+ */
+export class KeyActors {
+  private readonly system: Ref<unknown>;
+  private readonly parent: Ref<unknown>;
+  private readonly packed: PackedOf;
+  private readonly measures: NodeMeasures;
+  private readonly desk = new Desk();
+  private young = new Map<string, Entry>();
+  private old = new Map<string, Entry>();
+  private spawned = 0;
+  private stopped = false;
+
+  /** @param packed the key's cells in the shard's table */
+  constructor(packed: PackedOf, measures: NodeMeasures) {
+    this.system = start() as Ref<unknown>;
+    this.parent = spawn(this.system, () => undefined, 'shard') as Ref<unknown>;
+    this.packed = packed;
+    this.measures = measures;
+  }
+
+  get active(): number {
+    return this.young.size + this.old.size;
+  }
+
+  /**
+   * Lets every key take its turn; resolves when all have answered, in the order given.
+   * @throws what a turn threw: a fault of Corral itself, since rules' own failures are incidents.
+   */
+  run(turns: readonly KeyTurn[], clocks: Clocks): Promise<readonly TurnResult[]> {
+    if (turns.length === 0) return Promise.resolve([]);
+    return new Promise((resolve, reject) => {
+      const round: Round = { clocks, results: new Array(turns.length), waiting: turns.length, resolve, reject };
+      for (let number = 0; number < turns.length; number += 1)
+        this.send(turns[number]!, { round, number, items: turns[number]!.items });
+    });
+  }
+
+  private send(turn: KeyTurn, message: TurnMessage): void {
+    const entry = this.entryOf(turn);
+    entry.pending = message;
+    dispatch(entry.ref, message);
+  }
+
+  private entryOf({ program, key }: KeyTurn): Entry {
+    const name = actorKey(program, key);
+    let entry = this.young.get(name);
+    if (entry !== undefined) return entry;
+    entry = this.old.get(name);
+    if (entry === undefined) entry = this.spawn(name, program, key);
+    else this.old.delete(name);
+    this.young.set(name, entry);
+    return entry;
+  }
+
+  private spawn(name: string, program: KeyspaceProgram, key: string): Entry {
+    this.spawned += 1;
+    this.measures.actorsSpawned += 1;
+    this.measures.actorsActive += 1;
+    const entry: Entry = {
+      name,
+      program,
+      key,
+      host: this,
+      ref: undefined as never,
+      step: undefined,
+      pending: undefined,
+    };
+    entry.ref = spawn(this.parent, takeTurn, `k${this.spawned}`, {
+      initialState: entry,
+      onCrash: (message, error, context) => {
+        this.measures.actorsFailed += 1;
+        entry.pending = undefined;
+        (message as TurnMessage | undefined)?.round.reject(error);
+        return context.stop;
+      },
+      afterStop: () => this.gone(entry),
+    }) as Ref<TurnMessage>;
+    return entry;
+  }
+
+  /** An actor is gone; a turn it still owed goes to a fresh one (A2). */
+  private gone(entry: Entry): void {
+    if (entry.stopping) return;
+    this.forget(entry);
+    const { pending } = entry;
+    if (pending !== undefined && !this.stopped)
+      this.send({ program: entry.program, key: entry.key, items: pending.items }, pending);
+  }
+
+  private forget(entry: Entry): void {
+    const known =
+      this.young.get(entry.name) === entry ? this.young : this.old.get(entry.name) === entry ? this.old : undefined;
+    if (known === undefined) return;
+    known.delete(entry.name);
+    this.measures.actorsActive -= 1;
+  }
+
+  /** Makes the actor's state, from the shard's table when it has any. */
+  stepFor(entry: Entry): KeyStep {
+    const { program, key } = entry;
+    return new KeyStep(program, key, keyValue(key), this.packed(program.keyspace, key));
+  }
+
+  settle(entry: Entry, { round, number, items }: TurnMessage): void {
+    const result = entry.step!.turn(items, round.clocks, this.desk);
+    entry.pending = undefined;
+    round.results[number] = result;
+    round.waiting -= 1;
+    if (round.waiting === 0) round.resolve(round.results);
+  }
+
+  /**
+   * Passivates what the last sweep's generation left untouched. Call between rounds only.
+   * @param keep actors to keep at most; with more than that, the untouched go at once
+   */
+  sweep(): void {
+    for (const entry of this.old.values()) this.passivate(entry);
+    this.old = this.young;
+    this.young = new Map();
+  }
+
+  /** True when sweeping is due because of the number of actors alone. */
+  isCrowded(max: number): boolean {
+    return this.young.size > max / 2;
+  }
+
+  /** Stops one key's actor as an operator or a failure would: with no chance to do anything. For tests of A3. */
+  kill(keyspace: number, key: string): boolean {
+    const name = `${keyspace} ${key}`;
+    const entry = this.young.get(name) ?? this.old.get(name);
+    if (entry === undefined) return false;
+    stop(entry.ref);
+    return true;
+  }
+
+  private passivate(entry: Entry): void {
+    entry.stopping = true;
+    stop(entry.ref);
+    this.measures.actorsPassivated += 1;
+    this.measures.actorsActive -= 1;
+  }
+
+  /** Stops all actors; turns under way are never answered. */
+  stop(): void {
+    this.stopped = true;
+    this.measures.actorsActive -= this.active;
+    this.young.clear();
+    this.old.clear();
+    stop(this.system as never);
+  }
+}
+
+export interface KeyTurn {
+  readonly program: KeyspaceProgram;
+  readonly key: string;
+  /** In the order of the log; empty when only timers are due. */
+  readonly items: readonly TurnItem[];
+}
+
+type PackedOf = (keyspace: number, key: string) => Uint8Array | undefined;
+
+interface Entry {
+  readonly name: string;
+  readonly program: KeyspaceProgram;
+  readonly key: string;
+  readonly host: KeyActors;
+  ref: Ref<TurnMessage>;
+  step: KeyStep | undefined;
+  pending: TurnMessage | undefined;
+  stopping?: boolean;
+}
+
+interface Round {
+  readonly clocks: Clocks;
+  readonly results: TurnResult[];
+  waiting: number;
+  readonly resolve: (results: readonly TurnResult[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface TurnMessage {
+  readonly round: Round;
+  readonly number: number;
+  readonly items: readonly TurnItem[];
+}
+
+const actorKey = (program: KeyspaceProgram, key: string): string => `${program.keyspace} ${key}`;
+
+/** The one actor function: its state is the entry, so an actor needs no closure of its own. */
+function takeTurn(entry: Entry, message: TurnMessage): Entry {
+  entry.step ??= entry.host.stepFor(entry);
+  entry.host.settle(entry, message);
+  return entry;
+}

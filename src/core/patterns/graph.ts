@@ -1,0 +1,98 @@
+import { type Logic, NO, type Term, YES } from './logic.ts';
+
+// The automaton while it is being built: states that point at each other. `automaton.ts` flattens it for running.
+//
+// A run looks at an event from its state: TAKE appends the event to what the run holds, IGNORE passes it over, PROCEED
+// lets the target state look at the same event, STOP discards the run. Edges keep the order in which they were added,
+// because that order decides the order of runs, and so which of several matches with one beginning comes first.
+
+export type Edge =
+  | { readonly kind: 'take'; readonly when: Term; readonly to: GraphState; readonly step: number }
+  | { readonly kind: 'ignore' | 'proceed'; readonly when: Term; readonly to: GraphState }
+  | { readonly kind: 'stop'; readonly when: Term };
+
+/** `pending`: reaching the time limit here is the match. `final`: the match is complete. */
+export type GraphStateKind = 'normal' | 'pending' | 'final';
+
+export class GraphState {
+  readonly kind: GraphStateKind;
+  /** The step a run here waits for; -1 where there is none. */
+  readonly step: number;
+  /** A run waiting here times out this long after the event it took last; Infinity = never. */
+  readonly gapLimit: number;
+  readonly edges: Edge[] = [];
+
+  constructor(kind: GraphStateKind, step: number, gapLimit: number) {
+    this.kind = kind;
+    this.step = step;
+    this.gapLimit = gapLimit;
+  }
+
+  take(when: Term, to: GraphState, step = this.step): void {
+    if (when !== NO) this.edges.push({ kind: 'take', when, to, step });
+  }
+
+  ignore(when: Term, to: GraphState): void {
+    if (when !== NO) this.edges.push({ kind: 'ignore', when, to });
+  }
+
+  /** Adds STOP for each ban. */
+  heed(bans: readonly Ban[]): void {
+    for (const ban of bans) this.stop(ban.when);
+  }
+
+  proceed(when: Term, to: GraphState): void {
+    if (when !== NO) this.edges.push({ kind: 'proceed', when, to });
+  }
+
+  stop(when: Term): void {
+    if (when !== NO) this.edges.push({ kind: 'stop', when });
+  }
+
+  /** A state with the same edges, each only while `when` holds as well; loops on the state itself move along. */
+  restricted(logic: Logic, when: Term): GraphState {
+    if (when === YES || this.edges.length === 0) return this;
+    const copy = new GraphState(this.kind, this.step, this.gapLimit);
+    for (const edge of this.edges) {
+      const both = logic.and(edge.when, when);
+      if (edge.kind === 'stop') copy.stop(both);
+      else if (both !== NO) copy.edges.push({ ...edge, when: both, to: edge.to === this ? copy : edge.to });
+    }
+    return copy;
+  }
+}
+
+/** A ban (`notFollowedBy`) that holds until the next event is taken. */
+export interface Ban {
+  readonly step: number;
+  readonly when: Term;
+}
+
+/**
+ * What follows a stage. It is entered with the bans that hold on the way in, because a state under a ban is another
+ * state than the same one after the ban was lifted.
+ */
+export interface Continuation {
+  enter(bans: readonly Ban[]): GraphState;
+}
+
+/** Builds each variant once. */
+export function continuation(build: (bans: readonly Ban[]) => GraphState): Continuation {
+  const built = new Map<string, GraphState>();
+  return {
+    enter(bans) {
+      const name = bans.map((ban) => ban.step).join();
+      const known = built.get(name);
+      if (known !== undefined) return known;
+      const state = build(bans);
+      built.set(name, state);
+      return state;
+    },
+  };
+}
+
+export function withBans(held: readonly Ban[], added: readonly Ban[]): readonly Ban[] {
+  if (added.length === 0) return held;
+  const all = [...held, ...added.filter((ban) => !held.some((other) => other.step === ban.step))];
+  return all.sort((one, other) => one.step - other.step);
+}

@@ -1,0 +1,46 @@
+import type { Behaviour } from '../behaviours/behaviour.ts';
+import type { Event } from '../events/event.ts';
+
+/** The value a key expression gave: a scalar, or a list for a composite key. */
+export type KeyValue = string | number | boolean | readonly (string | number | boolean)[];
+
+export type KeyResult =
+  | { readonly kind: 'key'; readonly value: KeyValue }
+  /** The expression gave null: the event belongs to no key of this keyspace and takes no part. Counted. */
+  | { readonly kind: 'none' }
+  /** The expression failed or gave something that is no key (a map, NaN, too long): a dead letter. */
+  | { readonly kind: 'failed'; readonly message: string };
+
+/** A rule as it runs. */
+export interface CompiledRule {
+  readonly name: string;
+  /** Hash of everything that gives the rule its meaning; its identity across restarts. */
+  readonly version: string;
+  readonly kind: 'pattern' | 'window' | 'join' | 'process';
+  readonly severity: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Names of the sources it reads. */
+  readonly sources: readonly string[];
+  /** Event types that can change its state or match; undefined means any type can. */
+  readonly types: readonly string[] | undefined;
+  readonly behaviour: Behaviour;
+}
+
+/** All rules with the same key expression: one routing decision and one actor serve them together. */
+export interface Keyspace {
+  /** Hash of the canonical key expressions; stable over restarts and over edits of the rules in it. */
+  readonly id: string;
+  /** Computes the key; called in the lane, once per event and keyspace. */
+  readonly keyOf: (event: Event) => KeyResult;
+  readonly rules: readonly CompiledRule[];
+  /** False when no rule of the keyspace can take notice of this event, so that it need not be routed at all. */
+  readonly relevant: (event: Event) => boolean;
+}
+
+/** All rules of a deployment. */
+export interface RuleSet {
+  /** Hash over all rules. */
+  readonly version: string;
+  readonly keyspaces: readonly Keyspace[];
+  readonly rules: readonly CompiledRule[];
+}

@@ -1,0 +1,86 @@
+import type { OnLimit } from '../patterns/pattern.ts';
+import type { DurationMs } from '../time/units.ts';
+import type { DocumentNode, FunctionNode, ScalarNode } from './document.ts';
+import type { Place } from './problem.ts';
+
+/**
+ * A rule as its author wrote it, read but not yet checked against anything outside the file: expressions are still
+ * text, names are still names. `compileRule` makes what runs of it.
+ */
+export interface RuleSource {
+  readonly name: string;
+  readonly place: Place;
+  readonly namePlace: Place;
+  readonly description: string | undefined;
+  readonly severity: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly from: readonly { readonly name: string; readonly place: Place }[];
+  readonly key: KeySource | undefined;
+  /** Filters what the rule sees at all, before the pattern. */
+  readonly where: ExpressionSource | undefined;
+  readonly stages: readonly StageSource[];
+  readonly within: DurationMs | undefined;
+  readonly afterMatch: AfterMatchSource | undefined;
+  readonly emitTimeouts: boolean;
+  readonly limits: {
+    readonly partialMatches: number | undefined;
+    readonly stateBytes: number | undefined;
+    readonly onLimit: OnLimit | undefined;
+  };
+  readonly emit: DocumentNode | undefined;
+  readonly digest: string | undefined;
+}
+
+/** An expression in YAML or text, or a module's function. */
+export type ExpressionSource = ScalarNode | FunctionNode;
+
+export type KeySource =
+  | { readonly kind: 'global' }
+  /** One part, or several for a composite key (`list` true, also with one part). */
+  | { readonly kind: 'parts'; readonly parts: readonly ExpressionSource[]; readonly list: boolean };
+
+export type AfterMatchSource =
+  | { readonly kind: 'noSkip' | 'skipToNext' | 'skipPastLastEvent' }
+  | {
+      readonly kind: 'skipToFirst' | 'skipToLast';
+      readonly step: string;
+      readonly stepPlace: Place;
+      readonly throwOnMiss: boolean;
+    };
+
+/** The word that opens a stage: how it follows what was before. */
+export type Verb = 'begin' | 'next' | 'followedBy' | 'followedByAny' | 'notNext' | 'notFollowedBy';
+
+export interface TimesSource {
+  /** 0 makes the stage optional as well. */
+  readonly min: number;
+  readonly max: number;
+  readonly within: DurationMs | undefined;
+}
+
+export interface StageSource {
+  readonly verb: Verb;
+  readonly place: Place;
+  readonly content: StageContent;
+  readonly times: TimesSource | undefined;
+  readonly optional: boolean;
+  readonly greedy: boolean;
+  readonly inner: 'consecutive' | 'allowCombinations' | undefined;
+  readonly until: ExpressionSource | undefined;
+  readonly withinPrevious: DurationMs | undefined;
+  readonly span: DurationMs | undefined;
+}
+
+export type StageContent =
+  | StepContent
+  | { readonly kind: 'group'; readonly stages: readonly StageSource[] }
+  | { readonly kind: 'anyOf'; readonly alternatives: readonly (readonly StageSource[])[] }
+  | { readonly kind: 'allOf'; readonly members: readonly StageSource[] };
+
+export interface StepContent {
+  readonly kind: 'step';
+  readonly name: string;
+  readonly namePlace: Place;
+  readonly types: readonly string[] | undefined;
+  readonly where: ExpressionSource | undefined;
+}

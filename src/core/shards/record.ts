@@ -1,0 +1,144 @@
+import { Packr } from 'msgpackr';
+import type { Event } from '../events/event.ts';
+import { defaultEventId } from '../events/event-id.ts';
+import type { InstantMs } from '../time/units.ts';
+import type { Position } from './position.ts';
+
+/**
+ * A lane's record (protocol.md, L1): all events of one lane for one shard that lie after `from` and at or before
+ * `upto`, many in one message. Records of a (shard, lane) are adjacent, which is how a reader finds every loss.
+ *
+ * Events are written as one flat list and repeated texts (types, subjects, keyspaces) as a list of their own, because
+ * msgpackr reads that several times faster than a list of maps. The data of the events use msgpackr's record extension
+ * (a shape is written once per message), so a record can be read without anything but itself.
+ */
+export interface LaneRecord {
+  readonly from: Position;
+  readonly upto: Position;
+  /** Stored time of the source message at `upto`: carries processing time on. */
+  readonly stamp: InstantMs;
+  /** No event older than this will come from the lane's source, and it never overtakes an event (T3). */
+  readonly watermark: InstantMs;
+  /** Number of the rule version the lane keyed by. */
+  readonly ruleVersion: number;
+  /** Name of the source, and when its stream was created: together they name the stream (P8). */
+  readonly source: string;
+  readonly created: string;
+  readonly events: readonly RoutedEvent[];
+}
+
+/** An event and the actors of this shard that it goes to. */
+export interface RoutedEvent {
+  readonly event: Event;
+  /** Event time minus the lane's watermark before it, in ms; negative = late by that much. Infinity = first of all. */
+  readonly lag: number;
+  readonly routes: readonly Route[];
+}
+
+export interface Route {
+  /** Keyspace id. */
+  readonly keyspace: string;
+  /** Key text (see rules/key-text). */
+  readonly key: string;
+}
+
+const FORMAT = 1;
+const packr = new Packr({ useRecords: true, variableMapSize: true, moreTypes: false });
+
+/** Encodes a record; the result is a buffer of its own. */
+export function encodeRecord(record: LaneRecord): Buffer {
+  const texts: string[] = [];
+  const numbers = new Map<string, number>();
+  const number = (text: string): number => {
+    let n = numbers.get(text);
+    if (n === undefined) {
+      n = texts.length;
+      texts.push(text);
+      numbers.set(text, n);
+    }
+    return n;
+  };
+  const flat: unknown[] = [];
+  for (const { event, lag, routes } of record.events) {
+    flat.push(
+      event.id === defaultEventId(event.seq, event.index) ? 0 : event.id,
+      number(event.type),
+      number(event.subject),
+      event.time,
+      event.seq,
+      event.index,
+      lag,
+      event.headers ?? 0,
+      event.data,
+      routes.length,
+    );
+    for (const route of routes) flat.push(number(route.keyspace), route.key);
+  }
+  return Buffer.from(
+    packr.pack([
+      FORMAT,
+      record.from.seq,
+      record.from.part,
+      record.upto.seq,
+      record.upto.part,
+      record.stamp,
+      record.watermark,
+      record.ruleVersion,
+      record.source,
+      record.created,
+      texts,
+      flat,
+    ]),
+  );
+}
+
+/** @throws {RangeError} when the bytes are no record of a known format: the shard log is corrupt or from a newer Corral. */
+export function decodeRecord(bytes: Uint8Array): LaneRecord {
+  const fields = unpack(bytes);
+  if (!Array.isArray(fields) || fields[0] !== FORMAT) {
+    throw new RangeError(`not a lane record of format ${FORMAT}`);
+  }
+  const [, fromSeq, fromPart, uptoSeq, uptoPart, stamp, watermark, ruleVersion, source, created, texts, flat] = fields;
+  const events: RoutedEvent[] = [];
+  for (let i = 0; i < flat.length; ) {
+    const seq = flat[i + 4];
+    const index = flat[i + 5];
+    const id = flat[i];
+    const event: Event = {
+      id: id === 0 ? defaultEventId(seq, index) : id,
+      type: texts[flat[i + 1]],
+      subject: texts[flat[i + 2]],
+      time: flat[i + 3],
+      source,
+      seq,
+      index,
+      headers: flat[i + 7] === 0 ? undefined : flat[i + 7],
+      data: flat[i + 8],
+    };
+    const lag = flat[i + 6];
+    const routeCount = flat[i + 9];
+    i += 10;
+    const routes: Route[] = [];
+    for (let r = 0; r < routeCount; r += 1, i += 2) routes.push({ keyspace: texts[flat[i]], key: flat[i + 1] });
+    events.push({ event, lag, routes });
+  }
+  return {
+    from: { seq: fromSeq, part: fromPart },
+    upto: { seq: uptoSeq, part: uptoPart },
+    stamp,
+    watermark,
+    ruleVersion,
+    source,
+    created,
+    events,
+  };
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the fields are checked by format number, not one by one
+function unpack(bytes: Uint8Array): any {
+  try {
+    return packr.unpack(bytes);
+  } catch (cause) {
+    throw new RangeError('not a lane record: the bytes are no msgpack', { cause });
+  }
+}

@@ -1,0 +1,233 @@
+import type { SourceSettings } from './core/events/source-settings.ts';
+import type { RuleSet } from './core/rules/rule-set.ts';
+import { subjects } from './core/shards/subjects.ts';
+import type { DurationMs } from './core/time/units.ts';
+import { createMeasures } from './pipeline/create-measures.ts';
+import { Lane } from './pipeline/lane.ts';
+import { ShardOwner } from './pipeline/shard-owner.ts';
+import type { Clock, Random } from './ports/clock.ts';
+import type { LeaseStore } from './ports/lease-store.ts';
+import type { EventSource, FencedLog } from './ports/log.ts';
+import type { Logger } from './ports/logger.ts';
+import type { Measures } from './ports/measures.ts';
+import { pause } from './ports/pause.ts';
+import { Leases, nodeLease } from './supervision/leases.ts';
+import { Supervised } from './supervision/supervised.ts';
+
+/** Everything outside the process, handed in. `serve`, `replay` and the simulation differ in these alone. */
+export interface Ports {
+  /** By source name. */
+  readonly sources: ReadonlyMap<string, EventSource>;
+  readonly log: FencedLog;
+  readonly leases: LeaseStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** What a node is told, resolved and complete. */
+export interface Settings {
+  /** First token of every subject and stream of the deployment. */
+  readonly prefix: string;
+  /** Unique among the living nodes. */
+  readonly node: string;
+  readonly shards: number;
+  readonly sources: readonly SourceSettings[];
+  readonly rules: RuleSet;
+  readonly leaseTtl: DurationMs;
+  readonly heartbeat: DurationMs;
+  /** Actors kept in memory; beyond it the longest unused are passivated. */
+  readonly actorsMax: number;
+  /** What the end of a finite source means (see `corral replay --at-end`). */
+  readonly atEnd: 'close' | 'stop' | 'drain';
+}
+
+/** One node. */
+export interface Corral {
+  /** Begins to claim shards and lanes. */
+  start(): void;
+  /** Stops reading, ends what is in flight, gives leases back. Idempotent; nothing acknowledged is lost by it. */
+  drain(): Promise<void>;
+  /** Resolves when every source has ended and all that it implies is relayed; never for sources without end. */
+  readonly finished: Promise<void>;
+  /**
+   * Rejects when a shard or lane stays down, so that matches may be missing until someone acts. The rest of the node
+   * works on; `notReady` gives the reason.
+   */
+  readonly failed: Promise<never>;
+  /** Counts of this node; gauges are brought up to date by reading this property. */
+  readonly measures: Measures;
+  /** Why the node is not ready; empty when it is. Each a sentence. */
+  notReady(): readonly string[];
+  /** Stops one key's actor, as a fault would. For tests: its memory comes back from its packed state. */
+  killActor(shard: number, keyspace: number, key: string): boolean;
+}
+
+export function createCorral(ports: Ports, settings: Settings): Corral {
+  const names = subjects(settings.prefix);
+  const measures = createMeasures(settings);
+  const owners = new Map<number, ShardOwner>();
+  const lanes = new Map<string, Lane>();
+  const atWork = new Map<string, Supervised>();
+  const ended = new Set<string>();
+  let life = 0;
+  let draining: Promise<void> | undefined;
+  let finish: () => void;
+  const finished = new Promise<void>((resolve) => (finish = resolve));
+  let fail: (reason: unknown) => void;
+  const failed = new Promise<never>((_, reject) => (fail = reject));
+  failed.catch(() => undefined); // whoever needs it listens; nobody has to
+  const stayedDown = (error: unknown) => fail(error);
+
+  /** A name no owner ever had: the node's, how often it began something, and chance. */
+  const incarnation = () => `${settings.node}.${++life}.${Math.floor(ports.random.next() * 2 ** 32).toString(36)}`;
+
+  const shardNames = Array.from({ length: settings.shards }, (_, shard) => shardLease(shard));
+  const laneNames = settings.sources.map(({ name }) => laneLease(name));
+  const leases = new Leases({
+    store: ports.leases,
+    clock: ports.clock,
+    logger: ports.logger,
+    measures: measures.node,
+    node: settings.node,
+    ttl: settings.leaseTtl,
+    lanes: laneNames,
+    shards: shardNames,
+    gained: begin,
+    lost: end,
+  });
+
+  function begin(lease: string): void {
+    const work = lease.startsWith(SHARD_LEASES) ? shardWork(lease) : laneWork(lease);
+    const before = atWork.get(lease);
+    atWork.set(lease, work);
+    // The run of an earlier lease may still be ending.
+    if (before === undefined) work.start();
+    else void before.stop().then(() => work.start());
+  }
+
+  async function end(lease: string): Promise<void> {
+    const work = atWork.get(lease);
+    await work?.stop();
+    if (atWork.get(lease) !== work) return;
+    atWork.delete(lease);
+    owners.delete(Number(lease.slice(SHARD_LEASES.length)));
+  }
+
+  function shardWork(lease: string): Supervised {
+    const shard = Number(lease.slice(SHARD_LEASES.length));
+    return new Supervised({
+      name: `shard ${shard}`,
+      clock: ports.clock,
+      logger: ports.logger,
+      stayedDown,
+      begin: () => {
+        const owner = new ShardOwner({
+          ports,
+          shard,
+          prefix: settings.prefix,
+          subjects: names,
+          rules: settings.rules,
+          actorsMax: Math.max(2, Math.ceil(settings.actorsMax / settings.shards)),
+          measures,
+        });
+        owners.set(shard, owner);
+        return { run: (ready) => owner.run(incarnation(), ready), stop: () => owner.stop() };
+      },
+    });
+  }
+
+  function laneWork(lease: string): Supervised {
+    const name = lease.slice(LANE_LEASES.length);
+    const source = settings.sources.find((candidate) => candidate.name === name)!;
+    return new Supervised({
+      name: `lane ${name}`,
+      clock: ports.clock,
+      logger: ports.logger,
+      stayedDown,
+      begin: () => {
+        const lane = new Lane({
+          ports: { log: ports.log, clock: ports.clock, logger: ports.logger, measures: measures.node },
+          source: ports.sources.get(name)!,
+          settings: source,
+          rules: settings.rules,
+          ruleVersion: RULE_VERSION,
+          shards: settings.shards,
+          subjects: names,
+          heartbeat: settings.heartbeat,
+          atEnd: settings.atEnd,
+          measures: measures.sources.get(name)!,
+        });
+        lanes.set(name, lane);
+        return {
+          run: async (ready) => {
+            if ((await lane.run(ready)) === 'ended') await laneEnded(name, lane);
+          },
+          stop: () => lane.stop(),
+        };
+      },
+    });
+  }
+
+  async function laneEnded(name: string, lane: Lane): Promise<void> {
+    for (let shard = 0; shard < settings.shards; shard += 1) {
+      // An owner that fails meanwhile is followed by another, which has to come as far.
+      while (draining === undefined && !(await owners.get(shard)?.settled(name, lane.reached)))
+        await pause(ports.clock, 20);
+    }
+    ended.add(name);
+    if (ended.size === settings.sources.length) finish();
+  }
+
+  async function drain(): Promise<void> {
+    // Children before parents: lanes feed shards, and leases go last so that the next holder finds settled streams.
+    const under = (kind: string) => [...atWork.keys()].filter((lease) => lease.startsWith(kind));
+    await Promise.all(under(LANE_LEASES).map(end));
+    await Promise.all(under(SHARD_LEASES).map(end));
+    await leases.stop();
+  }
+
+  function refreshGauges(): Measures {
+    const { node } = measures;
+    node.keys = 0;
+    node.stateBytes = 0;
+    node.timersPending = 0;
+    node.shardsOwned = owners.size;
+    for (const owner of owners.values()) {
+      const holdings = owner.holdings;
+      node.keys += holdings?.keys ?? 0;
+      node.stateBytes += holdings?.stateBytes ?? 0;
+      node.timersPending += holdings?.timers ?? 0;
+    }
+    for (const [name, source] of measures.sources) source.laneOwned = atWork.has(laneLease(name)) ? 1 : 0;
+    return measures;
+  }
+
+  return {
+    get measures() {
+      return refreshGauges();
+    },
+    finished,
+    failed,
+    start: () => leases.start(),
+    drain: () => (draining ??= drain()),
+    notReady() {
+      const reasons: string[] = [];
+      if (draining !== undefined) reasons.push('the node is draining');
+      if (leases.trouble !== undefined) reasons.push(leases.trouble);
+      else if (!leases.holds(nodeLease(settings.node))) reasons.push('the node has no lease yet');
+      for (const [lease, { trouble }] of atWork)
+        if (trouble !== undefined) reasons.push(`${lease.replace('.', ' ')} ${trouble}`);
+      return reasons;
+    },
+    killActor: (shard, keyspace, key) => owners.get(shard)?.killActor(keyspace, key) ?? false,
+  };
+}
+
+const SHARD_LEASES = 'shard.';
+const LANE_LEASES = 'lane.';
+const shardLease = (shard: number): string => `${SHARD_LEASES}${shard}`;
+const laneLease = (source: string): string => `${LANE_LEASES}${source}`;
+
+/** Rules given at start are one version; numbered versions come with rule changes at run time. */
+const RULE_VERSION = 1;

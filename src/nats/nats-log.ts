@@ -1,0 +1,159 @@
+import { headers } from 'nats';
+import type { Appended, FencedLog, LogMessage, LogReader, StreamFacts } from '../ports/log.ts';
+import { LOG_STREAMS, type LogStreamName, logStreamOf } from '../ports/log-streams.ts';
+import { PortError } from '../ports/port-error.ts';
+import { assertFenceVersion, EXPECTED, probeFence } from './fence-probe.ts';
+import { parseServerTime } from './delivery.ts';
+import { callApi, JsErrorCode, persistApi } from './js-api.ts';
+import type { NatsLink } from './link.ts';
+import { appendedOf, parsePubAck } from './pub-ack.ts';
+import { PullReader } from './pull-reader.ts';
+import { streamGone } from './reader-consumer.ts';
+import { NatsSetupError } from './setup-error.ts';
+import { ensureStream, type LogOptions, logStreamName, type StreamInfo } from './stream-setup.ts';
+
+/** What the server counts of an append beside its body: the header with the expected sequence. */
+const HEADER_ROOM = 256;
+const PREFIX = /^[a-z0-9_-]+$/;
+
+/**
+ * Opens the streams of a deployment, creating those that are not there. Waits as long as NATS does not answer; the
+ * link's status says why meanwhile.
+ * @throws {NatsSetupError} STREAM_MISCONFIGURED, STREAM_REFUSED, SERVER_TOO_OLD, FENCE_BROKEN: see there.
+ */
+export async function openNatsLog(link: NatsLink, options: LogOptions): Promise<FencedLog> {
+  if (!PREFIX.test(options.prefix)) {
+    throw new NatsSetupError(
+      'NATS_OPTIONS',
+      `the prefix '${options.prefix}' cannot name subjects and streams: use lower-case letters, digits, - and _`,
+    );
+  }
+  assertFenceVersion(link.serverVersion, options.replicas ?? 1);
+  const created = new Map<LogStreamName, string>();
+  for (const { name } of LOG_STREAMS) created.set(name, (await ensureStream(link, name, options)).created);
+  if ((options.replicas ?? 1) > 1) {
+    await probeFence(link, logStreamName(options.prefix, 'JOURNAL'), `${options.prefix}.page.probe`);
+  }
+  return new NatsLog(link, options.prefix, created);
+}
+
+interface StoredMessage {
+  readonly message: { readonly subject: string; readonly seq: number; readonly data?: string; readonly time: string };
+}
+
+/** The deployment's streams on JetStream. Messages carry no headers here: the only ones are the fence's own. */
+class NatsLog implements FencedLog {
+  readonly #link: NatsLink;
+  readonly #prefix: string;
+  /** By stream, as it was at start: another one of the same name is not the deployment's (protocol P8). */
+  readonly #created: ReadonlyMap<LogStreamName, string>;
+
+  constructor(link: NatsLink, prefix: string, created: ReadonlyMap<LogStreamName, string>) {
+    this.#link = link;
+    this.#prefix = prefix;
+    this.#created = created;
+  }
+
+  /** As the server now connected says; it may differ after a reconnect. */
+  get bodyMax(): number {
+    return this.#link.maxPayload - HEADER_ROOM;
+  }
+
+  async append(subject: string, expected: number, body: Uint8Array): Promise<Appended> {
+    if (body.length > this.bodyMax) {
+      throw new PortError('TOO_LARGE', `${subject}: ${body.length} bytes exceed the ${this.bodyMax} that NATS takes`);
+    }
+    const fence = headers();
+    fence.set(EXPECTED, String(expected));
+    const { data, cause } = await this.#link.request(subject, body, fence);
+    return data === undefined ? { kind: 'unknown', cause } : appendedOf(parsePubAck(data));
+  }
+
+  last(subject: string): Promise<LogMessage | undefined> {
+    return this.#fetch(subject, { last_by_subj: subject });
+  }
+
+  async get(subject: string, sequence: number): Promise<LogMessage | undefined> {
+    const message = await this.#fetch(subject, { seq: sequence });
+    return message?.subject === subject ? message : undefined;
+  }
+
+  /** By STREAM.MSG.GET, which the stream's leader answers; a direct get may come from a replica that lags (P4). */
+  async #fetch(subject: string, which: object): Promise<LogMessage | undefined> {
+    const stream = this.#streamOf(subject);
+    const answer = await persistApi<StoredMessage>(this.#link, `STREAM.MSG.GET.${stream}`, which);
+    if (answer.kind === 'ok') {
+      const { subject, seq, data = '', time } = answer.value.message;
+      return {
+        sequence: seq,
+        subject,
+        stamp: parseServerTime(time),
+        headers: undefined,
+        body: Buffer.from(data, 'base64'),
+      };
+    }
+    if (answer.code === JsErrorCode.messageNotFound) return undefined;
+    if (answer.code === JsErrorCode.streamNotFound) throw streamGone(stream);
+    throw unexpected(`reading ${subject}`, answer);
+  }
+
+  read(subject: string, from: number): LogReader {
+    const name = logStreamOf(this.#prefix, subject);
+    return new PullReader({
+      link: this.#link,
+      stream: logStreamName(this.#prefix, name),
+      filter: subject,
+      from,
+      created: this.#created.get(name),
+      past: 'trimmed',
+      headers: false,
+    });
+  }
+
+  /**
+   * Purges by subject and sequence, capped by the subject's own last message: whatever is asked, and however late it
+   * arrives, the last message stays, and with it the fence (P2, P3).
+   */
+  async trim(subject: string, sequence: number): Promise<void> {
+    const last = await this.last(subject);
+    if (last === undefined) return;
+    const stream = this.#streamOf(subject);
+    const answer = await persistApi(this.#link, `STREAM.PURGE.${stream}`, {
+      filter: subject,
+      seq: Math.min(sequence, last.sequence),
+    });
+    if (answer.kind === 'error') throw unexpected(`trimming ${subject}`, answer);
+  }
+
+  async facts(subject: string): Promise<StreamFacts> {
+    const stream = this.#streamOf(subject);
+    const answer = await persistApi<StreamInfo>(this.#link, `STREAM.INFO.${stream}`);
+    if (answer.kind === 'ok') return factsOf(answer.value);
+    if (answer.code === JsErrorCode.streamNotFound) throw streamGone(stream);
+    throw unexpected(`looking at ${stream}`, answer);
+  }
+
+  #streamOf(subject: string): string {
+    return logStreamName(this.#prefix, logStreamOf(this.#prefix, subject));
+  }
+}
+
+export function factsOf({ created, state }: StreamInfo): StreamFacts {
+  // An empty stream that never had a message says 0 or 1 by version; one that was emptied says where it goes on.
+  const firstSequence = state.messages === 0 ? state.last_seq + 1 : state.first_seq;
+  return { created, firstSequence, lastSequence: state.last_seq };
+}
+
+function unexpected(doing: string, answer: { description: string; code: number }): PortError {
+  return new PortError('UNAVAILABLE', `${doing}: JetStream answers "${answer.description}" (${answer.code})`);
+}
+
+/** Facts of any stream, from one try. @throws {PortError} STREAM_GONE, UNAVAILABLE */
+export async function streamInfo(link: NatsLink, stream: string): Promise<StreamInfo> {
+  link.assertOpen();
+  const answer = await callApi<StreamInfo>(link, `STREAM.INFO.${stream}`);
+  if (answer.kind === 'ok') return answer.value;
+  if (answer.kind === 'unavailable') throw new PortError('UNAVAILABLE', `looking at stream ${stream}: ${answer.cause}`);
+  if (answer.code === JsErrorCode.streamNotFound) throw streamGone(stream);
+  throw unexpected(`looking at stream ${stream}`, answer);
+}

@@ -1,0 +1,166 @@
+import type { Clocks, TurnItem } from '../core/behaviours/key-step.ts';
+import { type KeyspaceProgram, keyspaceProgram } from '../core/behaviours/keyspace-program.ts';
+import type { RuleSet } from '../core/rules/rule-set.ts';
+import type { LaneState } from '../core/shards/commit.ts';
+import { comparePositions, covers, showPosition } from '../core/shards/position.ts';
+import { decodeRecord, type LaneRecord } from '../core/shards/record.ts';
+import type { ShardState } from '../core/shards/shard-state.ts';
+import { BEGINNING, type InstantMs } from '../core/time/units.ts';
+import type { LogMessage } from '../ports/log.ts';
+
+/** What the messages of one read hold for the actors of a shard. */
+export interface Batch {
+  readonly turns: readonly {
+    readonly program: KeyspaceProgram;
+    readonly key: string;
+    readonly items: readonly TurnItem[];
+  }[];
+  readonly clocks: Clocks;
+  readonly events: number;
+}
+
+/** A record that does not begin where the one before it ended: something is missing in the shard log (C2). */
+export class ShardLogGap extends Error {
+  readonly code = 'SHARD_LOG_GAP';
+  readonly shard: number;
+
+  constructor(shard: number, record: LaneRecord, known: LaneState, sequence: number) {
+    super(
+      `shard ${shard}: record ${sequence} of lane ${known.lane} begins after ${showPosition(record.from)}, but only what is up to ` +
+        `${showPosition(known.upto)} has been seen; records between are missing. See docs/errors.md#shard_log_gap.`,
+    );
+    this.shard = shard;
+  }
+}
+
+/** The shard log holds something that is no record, or one of a newer format. */
+export class ShardLogCorrupt extends Error {
+  readonly code = 'SHARD_LOG_CORRUPT';
+}
+
+/** Turns messages of a shard log into batches, in stream order, and moves the shard's cursor, lanes and clocks on. */
+export class Batcher {
+  private readonly shard: number;
+  private readonly state: ShardState;
+  private readonly programs = new Map<string, KeyspaceProgram>();
+  private readonly scopes = new Map<number, readonly string[]>();
+  /** Names the next commit must define. */
+  readonly names: string[] = [];
+
+  constructor(shard: number, state: ShardState, rules: RuleSet) {
+    this.shard = shard;
+    this.state = state;
+    const numberOf = (name: string): number => {
+      const known = state.numberOf(name);
+      if (known !== undefined) return known;
+      this.names.push(name);
+      return state.define(name);
+    };
+    for (const keyspace of rules.keyspaces) {
+      const program = keyspaceProgram(keyspace, numberOf, (rule) => rules.rules.indexOf(rule));
+      this.programs.set(keyspace.id, program);
+      for (const { rule, scope } of program.rules) this.scopes.set(scope, rule.sources);
+    }
+  }
+
+  /** @throws {ShardLogGap} {ShardLogCorrupt} */
+  next(messages: readonly LogMessage[]): Batch {
+    const { state } = this;
+    const clocks = new BatchClocks(messages.length, this.scopes);
+    const turns = new Map<string, { program: KeyspaceProgram; key: string; items: TurnItem[] }>();
+    let events = 0;
+    for (let record = 0; record < messages.length; record += 1) {
+      const message = messages[record]!;
+      const lane = message.subject.slice(message.subject.lastIndexOf('.') + 1);
+      const content = this.decode(message);
+      const before = state.lanes.get(lane);
+      if (before !== undefined && comparePositions(content.from, before.upto) > 0) {
+        throw new ShardLogGap(this.shard, content, before, message.sequence);
+      }
+      for (let index = 0; index < content.events.length; index += 1) {
+        const routed = content.events[index]!;
+        // Only after the log lost its tail does a record reach back over what was read (C2).
+        if (before !== undefined && covers(before.upto, routed.event.seq, routed.event.index)) continue;
+        events += 1;
+        for (let route = 0; route < routed.routes.length; route += 1) {
+          const { keyspace, key } = routed.routes[route]!;
+          const program = this.programs.get(keyspace);
+          // A keyspace whose rules were all removed since the lane wrote the record.
+          if (program === undefined) continue;
+          const name = `${program.keyspace} ${key}`;
+          const item = { record, index, route, routed };
+          const turn = turns.get(name);
+          if (turn === undefined) turns.set(name, { program, key, items: [item] });
+          else turn.items.push(item);
+        }
+      }
+      const { upto, watermark, created, ruleVersion } = content;
+      const reachesBack = before !== undefined && comparePositions(upto, before.upto) < 0;
+      if (!reachesBack) state.lanes.set(lane, { lane, upto, watermark, created, ruleVersion });
+      state.cursor = message.sequence;
+      if (message.stamp > state.processingTime) state.processingTime = message.stamp;
+      clocks.read(record, state.lanes);
+    }
+    return { turns: [...turns.values(), ...this.due(turns, clocks)], clocks, events };
+  }
+
+  private due(
+    turns: ReadonlyMap<string, unknown>,
+    clocks: BatchClocks,
+  ): { program: KeyspaceProgram; key: string; items: TurnItem[] }[] {
+    const due = new Map<string, { program: KeyspaceProgram; key: string; items: TurnItem[] }>();
+    for (const scope of this.scopes.keys()) {
+      for (const { keyspace, key } of this.state.table.takeDue(scope, clocks.last(scope))) {
+        const name = `${keyspace} ${key}`;
+        const program = this.programOf(keyspace);
+        if (program !== undefined && !turns.has(name)) due.set(name, { program, key, items: [] });
+      }
+    }
+    return [...due.values()];
+  }
+
+  private programOf(keyspace: number): KeyspaceProgram | undefined {
+    for (const program of this.programs.values()) if (program.keyspace === keyspace) return program;
+    return undefined;
+  }
+
+  private decode(message: LogMessage): LaneRecord {
+    try {
+      return decodeRecord(message.body);
+    } catch (cause) {
+      throw new ShardLogCorrupt(
+        `shard ${this.shard}: message ${message.sequence} of the shard log cannot be read. See docs/errors.md#shard_log_corrupt.`,
+        { cause },
+      );
+    }
+  }
+}
+
+/** Readings of every clock after each record of a batch (T2): the least watermark over the lanes of its sources. */
+class BatchClocks implements Clocks {
+  readonly records: number;
+  private readonly scopes: ReadonlyMap<number, readonly string[]>;
+  private readonly readings = new Map<number, Float64Array>();
+
+  constructor(records: number, scopes: ReadonlyMap<number, readonly string[]>) {
+    this.records = records;
+    this.scopes = scopes;
+    for (const scope of scopes.keys()) this.readings.set(scope, new Float64Array(records));
+  }
+
+  read(record: number, lanes: ReadonlyMap<string, LaneState>): void {
+    for (const [scope, sources] of this.scopes) {
+      let least = Number.POSITIVE_INFINITY;
+      for (const source of sources) least = Math.min(least, lanes.get(source)?.watermark ?? BEGINNING);
+      this.readings.get(scope)![record] = least;
+    }
+  }
+
+  watermarks(scope: number): Float64Array {
+    return this.readings.get(scope)!;
+  }
+
+  last(scope: number): InstantMs {
+    return this.watermarks(scope)[this.records - 1] as InstantMs;
+  }
+}

@@ -1,0 +1,55 @@
+import type { RuleSet } from '../core/rules/rule-set.ts';
+import type { Measures, NodeMeasures, RuleMeasures, SourceMeasures } from '../ports/measures.ts';
+import { secondsHistogram } from '../ports/observe-seconds.ts';
+
+/** All counts at zero, one set per source and rule of the settings. */
+export function createMeasures(settings: { sources: readonly { name: string }[]; rules: RuleSet }): Measures {
+  return {
+    node: nodeMeasures(),
+    sources: new Map(settings.sources.map(({ name }) => [name, sourceMeasures()])),
+    rules: new Map(settings.rules.rules.map(({ name }) => [name, ruleMeasures()])),
+  };
+}
+
+function sourceMeasures(): SourceMeasures {
+  return {
+    messagesIn: 0,
+    bytesIn: 0,
+    eventsIn: 0,
+    eventsWithoutKey: 0,
+    deadLetters: new Map(),
+    pending: 0,
+    watermarkMs: Number.NEGATIVE_INFINITY,
+    laneOwned: 0,
+  };
+}
+
+function ruleMeasures(): RuleMeasures {
+  return { matches: 0, sideOutputs: new Map(), late: 0, expressionsFailed: 0, limitsReached: new Map() };
+}
+
+function nodeMeasures(): NodeMeasures {
+  return {
+    appends: { stored: 0, refused: 0, unknown: 0 },
+    batches: 0,
+    batchEvents: 0,
+    commits: 0,
+    commitBytes: 0,
+    commitSeconds: secondsHistogram(),
+    relaySeconds: secondsHistogram(),
+    recoverySeconds: secondsHistogram(),
+    recoveries: 0,
+    actorsSpawned: 0,
+    actorsPassivated: 0,
+    actorsFailed: 0,
+    actorsActive: 0,
+    keys: 0,
+    stateBytes: 0,
+    shardsOwned: 0,
+    timersPending: 0,
+    timersFired: 0,
+    leaseRenewals: 0,
+    busySeconds: { decode: 0, route: 0, append: 0, read: 0, turn: 0, commit: 0, relay: 0 },
+    backpressuredSeconds: 0,
+  };
+}

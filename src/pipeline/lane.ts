@@ -1,0 +1,367 @@
+import { pack, unpack } from 'msgpackr';
+import { encodeDeadLetter } from '../core/events/dead-letter.ts';
+import { decodeMessage } from '../core/events/decode.ts';
+import type { Event } from '../core/events/event.ts';
+import type { SourceSettings } from '../core/events/source-settings.ts';
+import type { RuleSet } from '../core/rules/rule-set.ts';
+import { decodeDeadRecord, encodeDeadRecord } from '../core/shards/dead-record.ts';
+import { comparePositions, type Position, whole } from '../core/shards/position.ts';
+import { decodeRecord, encodeRecord, type RoutedEvent } from '../core/shards/record.ts';
+import type { Subjects } from '../core/shards/subjects.ts';
+import { BEGINNING, duration, type InstantMs, instant, NEVER } from '../core/time/units.ts';
+import { BoundedDisorder } from '../core/time/watermark.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { EventSource, FencedLog, LogMessage, LogReader } from '../ports/log.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { NodeMeasures, SourceMeasures } from '../ports/measures.ts';
+import { type LaneItem, LaneOutput, type LaneProgress, type RecordForm } from './lane-output.ts';
+import { router } from './router.ts';
+
+/**
+ * The reader of one source: decodes, keys, packs, and appends to shard logs.
+ *
+ * Its position is in the records it writes and nowhere else (protocol.md, L1 to L5): a new lane looks at the end of
+ * every (shard, lane) subject and reads the source again from the least of them, with the watermark that belongs to
+ * that position, so what it derives is what its predecessor derived. It stops reading while more than `BACKLOG_MAX`
+ * events wait for their shards' acknowledgements.
+ */
+export class Lane {
+  readonly name: string;
+  private readonly options: LaneOptions;
+  private readonly shards: LaneOutput<EventItem>[];
+  private readonly dead: LaneOutput<DeadItem>;
+  /** All of them: what holds for a shard's records holds for those of dead letters. */
+  private readonly outputs: readonly LaneOutput<LaneItem>[];
+  private readonly route: ReturnType<typeof router>;
+  private position: Position = whole(0);
+  private time = new BoundedDisorder(duration(0));
+  private stamp: InstantMs = instant(0);
+  private created = '';
+  private reader: LogReader | undefined;
+  private stopped = false;
+  private failed: (error: unknown) => void = () => undefined;
+  private wake: () => void = () => undefined;
+
+  constructor(options: LaneOptions) {
+    const { ports, settings, subjects } = options;
+    this.options = options;
+    this.name = settings.name;
+    this.route = router(options.rules, settings.name, options.shards);
+    this.shards = Array.from(
+      { length: options.shards },
+      (_, shard) => new LaneOutput(ports.log, subjects.shardLog(shard, this.name), this.eventForm(), ports.measures),
+    );
+    this.dead = new LaneOutput(ports.log, subjects.laneDead(this.name), this.deadForm(), ports.measures);
+    this.outputs = [...this.shards, this.dead] as unknown as readonly LaneOutput<LaneItem>[];
+  }
+
+  /**
+   * Reads until the source ends, `stop` is called or something fails.
+   * @param ready called when the position is known and reading begins
+   * @returns whether the source has ended and everything of it is in the shard logs
+   * @throws {PortError} from the source; {LogLostTail} when the lane must start over
+   */
+  async run(ready: () => void): Promise<'ended' | 'stopped'> {
+    const failure = new Promise<never>((_, reject) => (this.failed = reject));
+    failure.catch(() => undefined); // observed by the race below; not by anyone when the loop ends first
+    const cancelBeat = this.beat();
+    try {
+      await this.takeOver();
+      if (this.stopped) return 'stopped';
+      ready();
+      return await Promise.race([this.read(), failure]);
+    } finally {
+      cancelBeat();
+      this.stopped = true;
+      await this.reader?.close();
+    }
+  }
+
+  /** Stops reading. What has not been appended is left to the next lane, which derives it again. */
+  stop(): void {
+    this.stopped = true;
+    this.wake();
+    void this.reader?.close();
+  }
+
+  private async takeOver(): Promise<void> {
+    const { source } = this.options;
+    const facts = await source.facts();
+    this.created = facts.created;
+    const start = await this.startPosition();
+    await Promise.all(this.outputs.map((output) => output.takeOver(start)));
+    let least: LaneOutput<LaneItem> = this.outputs[0]!;
+    for (const output of this.outputs) if (comparePositions(output.upto, least.upto) < 0) least = output;
+    this.position = least.upto;
+    this.time = new BoundedDisorder(this.options.settings.disorder, least.watermark);
+    this.reader = source.read(this.nextSequence());
+  }
+
+  /** A message that was cut is read again; its first part is skipped by the outputs that have it. */
+  private nextSequence(): number {
+    return this.position.part === whole(0).part ? this.position.seq + 1 : this.position.seq;
+  }
+
+  /** Where the source begins for this deployment; decided once, by the first lane ever, and stored. */
+  private async startPosition(): Promise<Position> {
+    const { ports, settings, subjects, source } = this.options;
+    const subject = subjects.laneStart(settings.name);
+    for (;;) {
+      const stored = await ports.log.last(subject);
+      if (stored !== undefined) {
+        const { seq, created } = unpack(stored.body) as { seq: number; created: string };
+        if (created !== this.created) throw new SourceRecreated(settings.name, settings.stream, created, this.created);
+        return whole(seq);
+      }
+      const first = await firstSequence(source, settings);
+      await ports.log.append(subject, 0, pack({ seq: first - 1, created: this.created }));
+    }
+  }
+
+  private async read(): Promise<'ended' | 'stopped'> {
+    const { ports } = this.options;
+    for (;;) {
+      const messages = await this.reader!.next();
+      if (this.stopped) return 'stopped';
+      if (messages === undefined) return await this.finish();
+      const started = ports.clock.monotonic();
+      for (const message of messages) this.take(message);
+      ports.measures.busySeconds.decode += (ports.clock.monotonic() - started) / 1000;
+      this.flushWaiting();
+      await this.roomForMore();
+      if (this.stopped) return 'stopped';
+    }
+  }
+
+  private take(message: LogMessage): void {
+    const { settings, ports } = this.options;
+    const { measures } = this.options;
+    const decoded = decodeMessage(message, settings);
+    measures.messagesIn += 1;
+    measures.bytesIn += message.body.length;
+    measures.eventsIn += decoded.events.length;
+    this.stamp = message.stamp > this.stamp ? message.stamp : this.stamp;
+    for (const rejected of decoded.rejected) {
+      this.addDead(message, rejected.index ?? 0, rejected.cause, rejected.message, undefined);
+    }
+    if (decoded.failure !== undefined) {
+      ports.logger.debug({ source: settings.name, sequence: message.sequence }, decoded.failure);
+    }
+    const bytes = decoded.events.length === 0 ? 0 : message.body.length / decoded.events.length;
+    for (const event of decoded.events) this.takeEvent(event, message, bytes);
+    this.position = whole(message.sequence);
+    measures.watermarkMs = this.time.watermark;
+  }
+
+  private takeEvent(event: Event, message: LogMessage, bytes: number): void {
+    const before = this.time.watermark;
+    const lag = this.time.observe(event.time);
+    const { shards, keyless, failures } = this.route(event);
+    this.options.measures.eventsWithoutKey += keyless;
+    for (const { shard, routes } of shards) {
+      const routed: RoutedEvent = { event, lag, routes };
+      if (message.body.length > this.options.ports.log.bodyMax / GROWTH_MAX && !this.fits(routed, message)) continue;
+      this.shards[shard]!.add({ seq: event.seq, index: event.index, before, bytes, routed });
+    }
+    if (failures.length > 0) this.addDead(message, event.index, 'key', failures.join(' '), event.index);
+  }
+
+  /** Whether an event of a large message fits into a record of its own; else it is a dead letter. */
+  private fits(routed: RoutedEvent, message: LogMessage): boolean {
+    const { index } = routed.event;
+    const { bodyMax } = this.options.ports.log;
+    const bytes = this.encodeEvents([routed], this.position, this.position, this.time.watermark).length;
+    if (bytes <= bodyMax - 64) return true;
+    const text = `The event takes ${bytes} bytes in a shard's record, more than the server's limit of ${bodyMax} allows.`;
+    this.addDead(message, index, 'tooLarge', text, index);
+    return false;
+  }
+
+  private encodeEvents(events: readonly RoutedEvent[], from: Position, upto: Position, watermark: InstantMs): Buffer {
+    const { ruleVersion } = this.options;
+    const { stamp, created, name: source } = this;
+    return encodeRecord({ from, upto, stamp, watermark, ruleVersion, source, created, events });
+  }
+
+  private addDead(
+    message: LogMessage,
+    index: number,
+    cause: 'undecodable' | 'extraction' | 'time' | 'tooLarge' | 'key',
+    text: string,
+    eventIndex: number | undefined,
+  ): void {
+    const { settings, ports, measures } = this.options;
+    const letter = encodeDeadLetter(
+      {
+        cause,
+        message: text,
+        time: message.stamp,
+        source: settings.name,
+        stream: settings.stream,
+        sequence: message.sequence,
+        index: eventIndex,
+        subject: message.subject,
+        rule: undefined,
+        key: undefined,
+        events: undefined,
+        headers: cause === 'tooLarge' ? undefined : message.headers,
+        body: cause === 'tooLarge' ? undefined : message.body,
+      },
+      ports.log.bodyMax - 1024,
+    );
+    const item: DeadItem = { seq: message.sequence, index, before: this.time.watermark, bytes: letter.length, letter };
+    this.dead.add(item);
+    measures.deadLetters.set(cause, (measures.deadLetters.get(cause) ?? 0) + 1);
+  }
+
+  private eventForm(): RecordForm<EventItem> {
+    return {
+      encode: (items, from, upto, watermark) =>
+        this.encodeEvents(
+          items.map(({ routed }) => routed),
+          from,
+          upto,
+          watermark,
+        ),
+      decode: (body) => decodeRecord(body),
+    };
+  }
+
+  private deadForm(): RecordForm<DeadItem> {
+    return {
+      encode: (items, from, upto, watermark) =>
+        encodeDeadRecord({ from, upto, watermark, letters: items.map(({ letter }) => letter) }),
+      decode: (body) => decodeDeadRecord(body),
+    };
+  }
+
+  /** How far it has read. */
+  get reached(): Position {
+    return this.position;
+  }
+
+  private get progress(): LaneProgress {
+    return { position: this.position, watermark: this.time.watermark };
+  }
+
+  /** Sends what waits; every output goes on by itself while more is waiting when its append is answered. */
+  private flushWaiting(): void {
+    for (const output of this.outputs) if (output.idle && output.backlog > 0) this.pump(output);
+  }
+
+  private pump(output: LaneOutput<LaneItem>): void {
+    output
+      .flush(output === (this.dead as unknown) ? { ...this.progress, watermark: BEGINNING } : this.progress)
+      .then(() => {
+        this.wake();
+        if (!this.stopped && output.backlog > 0) this.pump(output);
+      }, this.failed);
+  }
+
+  private async roomForMore(): Promise<void> {
+    if (this.backlog() < BACKLOG_MAX) return;
+    const { clock, measures } = this.options.ports;
+    const started = clock.monotonic();
+    while (!this.stopped && this.backlog() >= BACKLOG_MAX / 2) await this.somethingStored();
+    measures.backpressuredSeconds += (clock.monotonic() - started) / 1000;
+  }
+
+  private backlog(): number {
+    let sum = 0;
+    for (const output of this.outputs) sum += output.backlog;
+    return sum;
+  }
+
+  private somethingStored(): Promise<void> {
+    return new Promise((resolve) => (this.wake = resolve));
+  }
+
+  /** Every second or so, tells each shard how far the lane is (L5): bounds what a new lane reads again. */
+  private beat(): () => void {
+    const { ports, heartbeat } = this.options;
+    let cancel: () => void = () => undefined;
+    const again = () => {
+      if (this.reader !== undefined && !this.stopped) this.flushBehind();
+      cancel = ports.clock.after(duration(heartbeat), again);
+    };
+    cancel = ports.clock.after(duration(heartbeat), again);
+    return () => cancel();
+  }
+
+  private flushBehind(): void {
+    for (const output of this.outputs) if (output.idle && output.isBehind(this.progress)) this.pump(output);
+  }
+
+  /** The source has ended: the last watermark goes out, and everything is stored. */
+  private async finish(): Promise<'ended' | 'stopped'> {
+    const reached = this.time.watermark;
+    const { disorder } = this.options.settings;
+    // At the end nothing can come any more that is older than the last event; `close` says so and no more than that.
+    if (this.options.atEnd === 'close' && reached !== BEGINNING)
+      this.time = new BoundedDisorder(duration(0), instant(reached + disorder + 1));
+    if (this.options.atEnd === 'drain') this.time = new BoundedDisorder(duration(0), NEVER);
+    for (;;) {
+      this.flushBehind();
+      if (this.outputs.every((output) => output.idle && !output.isBehind(this.progress))) return 'ended';
+      if (this.stopped) return 'stopped';
+      await this.somethingStored();
+    }
+  }
+}
+
+/** Events and dead letters that may wait for acknowledgements before the lane stops reading. */
+const BACKLOG_MAX = 65_536;
+
+/** A message this many times smaller than the limit holds no event that could exceed it once it is in a record. */
+const GROWTH_MAX = 8;
+
+export interface LaneOptions {
+  readonly ports: {
+    readonly log: FencedLog;
+    readonly clock: Clock;
+    readonly logger: Logger;
+    readonly measures: NodeMeasures;
+  };
+  readonly source: EventSource;
+  readonly settings: SourceSettings;
+  readonly rules: RuleSet;
+  readonly ruleVersion: number;
+  readonly shards: number;
+  readonly subjects: Subjects;
+  readonly heartbeat: number;
+  readonly atEnd: 'close' | 'stop' | 'drain';
+  readonly measures: SourceMeasures;
+}
+
+/** The source's stream is not the one whose events are in the shard logs. */
+export class SourceRecreated extends Error {
+  readonly code = 'SOURCE_RECREATED';
+  readonly source: string;
+
+  constructor(source: string, stream: string, before: string, now: string) {
+    super(
+      `source ${source}: stream ${stream} was created at ${now}, but Corral has read one created at ${before}. ` +
+        'Its sequence numbers mean other events, so reading on would lose or double some. See docs/errors.md#source_recreated.',
+    );
+    this.source = source;
+  }
+}
+
+interface EventItem extends LaneItem {
+  readonly routed: RoutedEvent;
+}
+
+interface DeadItem extends LaneItem {
+  readonly letter: Uint8Array;
+}
+
+async function firstSequence(source: EventSource, { start }: SourceSettings): Promise<number> {
+  switch (start.kind) {
+    case 'beginning':
+      return Math.max(1, (await source.facts()).firstSequence);
+    case 'now':
+      return (await source.facts()).lastSequence + 1;
+    case 'time':
+      return await source.sequenceAt(instant(start.ms));
+  }
+}

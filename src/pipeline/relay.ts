@@ -1,0 +1,140 @@
+import type { CommitOutput } from '../core/shards/commit.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { FencedLog } from '../ports/log.ts';
+import type { NodeMeasures } from '../ports/measures.ts';
+import { observeSeconds } from '../ports/observe-seconds.ts';
+import { backoff, pause } from '../ports/pause.ts';
+
+/**
+ * Brings a shard's matches, side outputs and dead letters to their streams (protocol.md §4).
+ *
+ *   M1. Only outputs of acknowledged commits are given to it; one is in flight per subject, subjects go in parallel.
+ *   M2. Before the first one of a subject it reads the subject's end: outputs up to the ordinal found there are stored
+ *       already, whoever stored them.
+ *   M3. After a refused or unknown append it forgets the end and reads it again.
+ */
+export class Relay {
+  private readonly ports: RelayPorts;
+  private readonly subjectOf: (output: string) => string;
+  private readonly queues = new Map<string, SubjectQueue>();
+  private waiting = 0;
+  private stopped = false;
+  private progressed: (() => void)[] = [];
+
+  /** @param subjectOf the full subject of an output name */
+  constructor(ports: RelayPorts, subjectOf: (output: string) => string) {
+    this.ports = ports;
+    this.subjectOf = subjectOf;
+  }
+
+  /** Outputs not known to be stored yet. */
+  get backlog(): number {
+    return this.waiting;
+  }
+
+  /** Takes the outputs of one commit, in order. */
+  add(outputs: readonly CommitOutput[]): void {
+    for (const output of outputs) {
+      let queue = this.queues.get(output.subject);
+      if (queue === undefined) {
+        queue = { subject: this.subjectOf(output.subject), outputs: [], end: undefined, running: false };
+        this.queues.set(output.subject, queue);
+      }
+      queue.outputs.push(output);
+      this.waiting += 1;
+      if (!queue.running) this.run(queue).catch(this.ports.failed);
+    }
+  }
+
+  /** Resolves when no more than `count` outputs are waiting, or the relay was stopped. */
+  async below(count: number): Promise<void> {
+    while (this.waiting > count && !this.stopped) await new Promise<void>((resolve) => this.progressed.push(resolve));
+  }
+
+  /** Gives up on what waits; the next owner finds it in the journal. */
+  stop(): void {
+    this.stopped = true;
+    this.progress();
+  }
+
+  private async run(queue: SubjectQueue): Promise<void> {
+    queue.running = true;
+    let attempt = 0;
+    while (queue.outputs.length > 0 && !this.stopped) {
+      queue.end ??= await this.endOf(queue.subject);
+      const next = queue.outputs[0]!;
+      if (next.ordinal <= queue.end.ordinal) {
+        this.done(queue);
+        continue;
+      }
+      const started = this.ports.clock.monotonic();
+      const headers = { [ORDINAL_HEADER]: String(next.ordinal), 'content-type': contentType(next.subject) };
+      const answer = await this.ports.log.append(queue.subject, queue.end.sequence, next.body, headers);
+      this.ports.measures.appends[answer.kind] += 1;
+      if (answer.kind === 'stored') {
+        queue.end = { sequence: answer.sequence, ordinal: next.ordinal };
+        attempt = 0;
+        observeSeconds(this.ports.measures.relaySeconds, (this.ports.clock.monotonic() - started) / 1000);
+        this.done(queue);
+        continue;
+      }
+      queue.end = undefined;
+      if (answer.kind === 'unknown') await pause(this.ports.clock, backoff(attempt++));
+    }
+    queue.running = false;
+  }
+
+  private done(queue: SubjectQueue): void {
+    queue.outputs.shift();
+    this.waiting -= 1;
+    this.progress();
+  }
+
+  private progress(): void {
+    const waiters = this.progressed;
+    if (waiters.length === 0) return;
+    this.progressed = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  private async endOf(subject: string): Promise<{ sequence: number; ordinal: number }> {
+    const last = await this.ports.log.last(subject);
+    if (last === undefined) return { sequence: 0, ordinal: 0 };
+    const ordinal = Number(last.headers?.[ORDINAL_HEADER]);
+    if (Number.isInteger(ordinal) && ordinal > 0) return { sequence: last.sequence, ordinal };
+    throw new ForeignOutput(subject, last.sequence);
+  }
+}
+
+/** Carries the number of a match, side output or dead letter within its subject. */
+export const ORDINAL_HEADER = 'corral-ordinal';
+
+const contentType = (output: string): string =>
+  output.startsWith('dead.') ? 'application/json' : 'application/cloudevents+json';
+
+interface SubjectQueue {
+  readonly subject: string;
+  readonly outputs: CommitOutput[];
+  /** What is known of the subject's end; undefined when it must be read. */
+  end: { sequence: number; ordinal: number } | undefined;
+  running: boolean;
+}
+
+export interface RelayPorts {
+  readonly log: FencedLog;
+  readonly clock: Clock;
+  readonly measures: NodeMeasures;
+  /** Called when the relay cannot go on. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** Someone else wrote to a subject that only Corral may write. */
+export class ForeignOutput extends Error {
+  readonly code = 'FOREIGN_OUTPUT';
+  constructor(subject: string, sequence: number) {
+    super(
+      `${subject}: message ${sequence} has no ordinal, so it was not written by Corral, and which outputs are stored cannot be told. ` +
+        'Remove it, or purge the subject up to it. See docs/errors.md#foreign_output.',
+    );
+  }
+}

@@ -1,0 +1,329 @@
+import { KeyActors } from '../actors/key-actors.ts';
+import { compareSaid, type RuleIncident, type Said, type TurnResult } from '../core/behaviours/key-step.ts';
+import { encodeDeadLetter } from '../core/events/dead-letter.ts';
+import { encodeMatch } from '../core/events/match-envelope.ts';
+import type { RuleSet } from '../core/rules/rule-set.ts';
+import type { CommitOutput, KeyChange, LaneState } from '../core/shards/commit.ts';
+import { comparePositions, type Position } from '../core/shards/position.ts';
+import type { ShardState } from '../core/shards/shard-state.ts';
+import { deadOutput, matchOutput, type Subjects, sideOutput } from '../core/shards/subjects.ts';
+import type { Wake } from '../core/shards/wake.ts';
+import type { InstantMs } from '../core/time/units.ts';
+import { type Journal, openJournal } from '../journal/journal.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { FencedLog, LogMessage, LogReader } from '../ports/log.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { Measures } from '../ports/measures.ts';
+import { observeSeconds } from '../ports/observe-seconds.ts';
+import { type Batch, Batcher } from './batch.ts';
+import { Relay } from './relay.ts';
+
+/**
+ * The owner of one shard: reads its shard log in stream order, lets the keys' actors take their turns, writes one
+ * commit per batch and relays what it holds (protocol.md §3).
+ *
+ *   O1. It opens the journal before it reads anything (C1).
+ *   O2. While a commit is under way the next batch is computed on top of it, and sent only after the acknowledgement.
+ *   O3. Anything refused or found broken ends the owner: actors and tables are dropped with it, and whoever owns the
+ *       shard next starts from the journal. There is no undo.
+ *   O4. A batch that changed nothing is not committed by itself: its cursor goes with the next commit that has
+ *       something to say, or after `QUIET_MAX` such batches.
+ */
+export class ShardOwner {
+  private readonly options: ShardOwnerOptions;
+  private readonly relay: Relay;
+  private actors: KeyActors | undefined;
+  private journal: Journal | undefined;
+  private reader: LogReader | undefined;
+  private committed = new Map<string, Position>();
+  private stopped = false;
+  private watchers: (() => void)[] = [];
+  private failed: (error: unknown) => void = () => undefined;
+
+  constructor(options: ShardOwnerOptions) {
+    this.options = options;
+    const { ports, subjects, measures } = options;
+    const failed = (error: unknown) => this.failed(error);
+    this.relay = new Relay({ log: ports.log, clock: ports.clock, measures: measures.node, failed }, subjects.output);
+  }
+
+  /**
+   * Takes the shard over and works until `stop` is called.
+   * @param incarnation a name no owner of this shard ever had
+   * @param ready called when the shard is recovered and reading begins
+   * @throws {JournalError} SUPERSEDED when another owner took the shard; other errors when it cannot go on
+   */
+  async run(incarnation: string, ready: () => void): Promise<void> {
+    const { ports, subjects, shard, measures, rules } = this.options;
+    const failure = new Promise<never>((_, reject) => (this.failed = reject));
+    failure.catch(() => undefined); // observed by the race below; not by anyone when work ends first
+    const started = ports.clock.monotonic();
+    try {
+      const opening = { log: ports.log, clock: ports.clock, measures: measures.node };
+      const journal = await Promise.race([openJournal(opening, shard, subjects.journal(shard), incarnation), failure]);
+      if (this.stopped) return;
+      this.journal = journal;
+      const { state } = journal;
+      this.noteCommitted(state.lanes.values());
+      for (const outputs of journal.outputs) this.relay.add(outputs);
+      this.actors = new KeyActors((keyspace, key) => state.table.packed(keyspace, key), measures.node);
+      this.reader = ports.log.read(subjects.shardLogOfAllLanes(shard), state.cursor + 1);
+      measures.node.recoveries += 1;
+      observeSeconds(measures.node.recoverySeconds, (ports.clock.monotonic() - started) / 1000);
+      ready();
+      await Promise.race([this.work(journal, new Batcher(shard, state, rules), incarnation), failure]);
+    } finally {
+      this.stop();
+      await this.reader?.close();
+    }
+  }
+
+  /** Ends at once. What is not committed was never promised. Idempotent. */
+  stop(): void {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.journal?.stop();
+    this.relay.stop();
+    this.actors?.stop();
+    this.actors = undefined;
+    void this.reader?.close();
+    this.tellWatchers();
+  }
+
+  /**
+   * Resolves when a lane's records up to a position are committed and everything they imply is relayed.
+   * @returns false when the owner was stopped before
+   */
+  async settled(lane: string, upto: Position): Promise<boolean> {
+    for (;;) {
+      const done = this.committed.get(lane);
+      if (this.stopped) return false;
+      if (done !== undefined && comparePositions(done, upto) >= 0) break;
+      await new Promise<void>((resolve) => this.watchers.push(resolve));
+    }
+    await this.relay.below(0);
+    return !this.stopped;
+  }
+
+  /** What the shard holds now, for metrics; undefined before it is recovered. */
+  get holdings(): { keys: number; stateBytes: number; timers: number } | undefined {
+    const table = this.journal?.state.table;
+    return table && { keys: table.size, stateBytes: table.bytes, timers: table.timersPending };
+  }
+
+  /** Stops one key's actor in the middle of everything. For tests of recovery from packed state. */
+  killActor(keyspace: number, key: string): boolean {
+    return this.actors?.kill(keyspace, key) ?? false;
+  }
+
+  private async work(journal: Journal, batcher: Batcher, incarnation: string): Promise<void> {
+    const { measures, ports } = this.options;
+    let flying: Promise<void> = Promise.resolve();
+    let quiet = 0;
+    let heard = new Map<string, LaneState>();
+    let sweptAt = journal.state.processingTime;
+    for (;;) {
+      const messages = await this.reader!.next();
+      if (messages === undefined || this.stopped) return;
+      const batch = this.read(batcher, messages);
+      const results = await this.takeTurns(batch);
+      if (this.stopped) return;
+      const { changes, outputs } = this.gather(journal.state, batch, results);
+      for (const message of messages) {
+        const lane = message.subject.slice(message.subject.lastIndexOf('.') + 1);
+        heard.set(lane, journal.state.lanes.get(lane)!);
+      }
+      quiet += 1;
+      if (changes.length > 0 || outputs.length > 0 || batcher.names.length > 0 || quiet >= QUIET_MAX) {
+        const commit = {
+          incarnation,
+          number: journal.state.commitNumber + 1,
+          opening: false,
+          cursor: journal.state.cursor,
+          processingTime: journal.state.processingTime,
+          lanes: [...heard.values()],
+          names: batcher.names.splice(0),
+          changes,
+          outputs,
+        };
+        journal.state.commitNumber = commit.number;
+        await flying;
+        await this.relay.below(RELAY_MAX);
+        if (this.stopped) return;
+        const started = ports.clock.monotonic();
+        flying = journal.commit(commit).then(({ bytes }) => {
+          measures.node.commits += 1;
+          measures.node.commitBytes += bytes;
+          observeSeconds(measures.node.commitSeconds, (ports.clock.monotonic() - started) / 1000);
+          this.relay.add(commit.outputs);
+          this.noteCommitted(commit.lanes);
+        });
+        flying.catch(this.failed);
+        quiet = 0;
+        heard = new Map();
+      } else {
+        // Nothing of it needs to be stored: it is settled as soon as what came before it is.
+        const lanes = [...heard.values()];
+        flying = flying.then(() => this.noteCommitted(lanes));
+        flying.catch(this.failed);
+      }
+      sweptAt = this.sweep(journal.state, sweptAt);
+    }
+  }
+
+  private read(batcher: Batcher, messages: readonly LogMessage[]): Batch {
+    const { ports, measures } = this.options;
+    const started = ports.clock.monotonic();
+    const batch = batcher.next(messages);
+    measures.node.busySeconds.read += (ports.clock.monotonic() - started) / 1000;
+    measures.node.batches += 1;
+    measures.node.batchEvents += batch.events;
+    return batch;
+  }
+
+  private async takeTurns(batch: Batch): Promise<readonly TurnResult[]> {
+    const { ports, measures } = this.options;
+    const started = ports.clock.monotonic();
+    const results = await this.actors!.run(batch.turns, batch.clocks);
+    measures.node.busySeconds.turn += (ports.clock.monotonic() - started) / 1000;
+    return results;
+  }
+
+  /** Applies what the turns changed and puts what they said in order. */
+  private gather(
+    state: ShardState,
+    batch: Batch,
+    results: readonly TurnResult[],
+  ): { changes: KeyChange[]; outputs: CommitOutput[] } {
+    const started = this.options.ports.clock.monotonic();
+    const changes: KeyChange[] = [];
+    const said: Said[] = [];
+    for (let i = 0; i < results.length; i += 1) {
+      const { program, key } = batch.turns[i]!;
+      const { change, changed, wakes, said: spoken, incidents } = results[i]!;
+      for (const incident of incidents) this.noteIncident(incident, key);
+      for (const one of spoken) said.push(one);
+      if (!changed) continue;
+      if (change.length === 0 && sameWakes(wakes, state.table.wakes(program.keyspace, key))) continue;
+      state.table.apply(program.keyspace, key, change, wakes);
+      changes.push({ keyspace: program.keyspace, key, change, wakes });
+    }
+    said.sort(compareSaid);
+    const outputs = said.map((one) => this.outputOf(state, one));
+    this.options.measures.node.busySeconds.commit += (this.options.ports.clock.monotonic() - started) / 1000;
+    return { changes, outputs };
+  }
+
+  private outputOf(state: ShardState, { rule: { rule }, key, emission }: Said): CommitOutput {
+    const { shard, prefix, measures, ports } = this.options;
+    const counts = measures.rules.get(rule.name)!;
+    const { side } = emission;
+    const subject = side === undefined ? matchOutput(rule.name, shard) : sideOutput(rule.name, side, shard);
+    const ordinal = state.lastOrdinal(subject) + 1;
+    const { name, version: ruleVersion, severity, labels } = rule;
+    const encoded = encodeMatch({
+      prefix,
+      rule: name,
+      ruleVersion,
+      severity,
+      labels,
+      shard,
+      ordinal,
+      key: key.value,
+      emission,
+    });
+    if (encoded.ok) {
+      state.setOrdinal(subject, ordinal);
+      if (side === undefined) counts.matches += 1;
+      else counts.sideOutputs.set(side, (counts.sideOutputs.get(side) ?? 0) + 1);
+      return { subject, ordinal, body: encoded.body };
+    }
+    ports.logger.warn({ rule: name, shard }, encoded.message);
+    counts.expressionsFailed += 1;
+    const dead = deadOutput(shard);
+    const deadOrdinal = state.lastOrdinal(dead) + 1;
+    state.setOrdinal(dead, deadOrdinal);
+    const [first] = emission.events[0]?.refs ?? [];
+    const body = encodeDeadLetter(
+      {
+        cause: 'emit',
+        message: encoded.message,
+        time: emission.time,
+        source: first?.source ?? '',
+        stream: '',
+        sequence: first?.seq ?? 0,
+        index: first?.index,
+        subject: '',
+        rule: name,
+        key: key.value,
+        events: emission.events,
+        headers: undefined,
+        body: undefined,
+      },
+      DEAD_BYTES_MAX,
+    );
+    return { subject: dead, ordinal: deadOrdinal, body };
+  }
+
+  private noteIncident({ rule: { rule }, incident }: RuleIncident, key: string): void {
+    const { measures, ports, shard } = this.options;
+    const counts = measures.rules.get(rule.name)!;
+    switch (incident.kind) {
+      case 'late':
+        counts.late += 1;
+        return;
+      case 'expressionFailed':
+        counts.expressionsFailed += 1;
+        ports.logger.debug({ rule: rule.name, shard, where: incident.where }, incident.message);
+        return;
+      case 'limitReached':
+        counts.limitsReached.set(incident.limit, (counts.limitsReached.get(incident.limit) ?? 0) + 1);
+        ports.logger.warn(
+          { rule: rule.name, shard, key, limit: incident.limit, answer: incident.answer },
+          'limit reached',
+        );
+    }
+  }
+
+  /** Passivates idle actors, by the shard's processing time: no clock of this node decides what is in memory. */
+  private sweep({ processingTime }: ShardState, sweptAt: InstantMs): InstantMs {
+    const due = !(processingTime - sweptAt < IDLE_MS);
+    if (!due && !this.actors!.isCrowded(this.options.actorsMax)) return sweptAt;
+    this.actors!.sweep();
+    return processingTime;
+  }
+
+  private noteCommitted(lanes: Iterable<LaneState>): void {
+    for (const { lane, upto } of lanes) this.committed.set(lane, upto);
+    this.tellWatchers();
+  }
+
+  private tellWatchers(): void {
+    const { watchers } = this;
+    this.watchers = [];
+    for (const resolve of watchers) resolve();
+  }
+}
+
+/** Batches that changed nothing, after which their cursor is committed all the same. */
+const QUIET_MAX = 64;
+/** Outputs of a shard that may wait for the relay before its next commit waits too. */
+const RELAY_MAX = 10_000;
+/** An actor that no event reached for one to two times this long is passivated. */
+const IDLE_MS = 10_000;
+const DEAD_BYTES_MAX = 64 * 1024;
+
+export interface ShardOwnerOptions {
+  readonly ports: { readonly log: FencedLog; readonly clock: Clock; readonly logger: Logger };
+  readonly shard: number;
+  readonly prefix: string;
+  readonly subjects: Subjects;
+  readonly rules: RuleSet;
+  /** Actors this shard may keep in memory. */
+  readonly actorsMax: number;
+  readonly measures: Measures;
+}
+
+function sameWakes(a: readonly Wake[], b: readonly Wake[]): boolean {
+  return a.length === b.length && a.every((wake) => b.some(({ scope, at }) => scope === wake.scope && at === wake.at));
+}

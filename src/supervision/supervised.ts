@@ -1,0 +1,104 @@
+import { duration } from '../core/time/units.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
+import { decideRestart, RESTARTS_WITHIN_MS } from './restart-decision.ts';
+
+/** One run of a shard owner or lane. */
+export interface Work {
+  /** Works until it is stopped (resolves) or cannot go on (rejects). `ready` is called when it has begun in earnest. */
+  run(ready: () => void): Promise<void>;
+  /** Ends it soon; idempotent. */
+  stop(): void;
+}
+
+/**
+ * Keeps one shard or lane at work while its lease is held: each failure is put to the restart policy, which lets it
+ * begin again from what is stored, after a pause, or leaves it down with a reason that the node shows.
+ *
+ *   S1. There is at most one run at a time; the next begins when the last has ended.
+ *   S2. After `stop` nothing runs, and `stop` resolves only then.
+ */
+export class Supervised {
+  private readonly options: SupervisedOptions;
+  private work: Work | undefined;
+  private stopped = false;
+  private ended: Promise<void> = Promise.resolve();
+  private restarts: number[] = [];
+  private stopWaiting: () => void = () => undefined;
+  /** Why it is not at work; undefined when it is. */
+  trouble: string | undefined = 'is starting';
+
+  constructor(options: SupervisedOptions) {
+    this.options = options;
+  }
+
+  start(): void {
+    this.ended = this.keepWorking();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.work?.stop();
+    this.stopWaiting();
+    await this.ended;
+  }
+
+  private async keepWorking(): Promise<void> {
+    const { name, begin, clock, logger } = this.options;
+    while (!this.stopped) {
+      try {
+        this.work = begin();
+        await this.work.run(() => {
+          this.trouble = undefined;
+        });
+        return;
+      } catch (error) {
+        if (this.stopped) return;
+        const { code, retry } = error as { code?: string; retry?: 'here' | 'never' };
+        const now = clock.monotonic();
+        this.restarts = this.restarts.filter((at) => now - at < RESTARTS_WITHIN_MS);
+        const directive = decideRestart({ code, retry }, this.restarts.length);
+        const message = error instanceof Error ? error.message : String(error);
+        this.trouble = `is down: ${message}`;
+        if (directive.kind === 'stayDown') {
+          logger.error({ name, code, error: showError(error) }, `${name} stays down: ${message}`);
+          this.options.stayedDown(error);
+          return;
+        }
+        logger.warn(
+          { name, code, delayMs: directive.delayMs, error: showError(error) },
+          `${name} begins again: ${message}`,
+        );
+        this.restarts.push(now);
+        await this.wait(directive.delayMs);
+      }
+    }
+  }
+
+  private wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.options.clock.after(duration(ms), resolve);
+      this.stopWaiting = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+}
+
+/** Expected outcomes need no stack; faults do. */
+function showError(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return String(error);
+  return 'code' in error ? undefined : error.stack;
+}
+
+export interface SupervisedOptions {
+  /** For people: "shard 7", "lane auth". */
+  readonly name: string;
+  /** A fresh run. */
+  readonly begin: () => Work;
+  /** Called when the policy gives up on it. */
+  readonly stayedDown: (error: unknown) => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
