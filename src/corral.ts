@@ -98,12 +98,13 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
   });
 
   function begin(lease: string): void {
+    // A round of claims may have been under way when the drain began; it gives back what it still got.
+    if (draining !== undefined) return;
     const work = lease.startsWith(SHARD_LEASES) ? shardWork(lease) : laneWork(lease);
     const before = atWork.get(lease);
     atWork.set(lease, work);
     // The run of an earlier lease may still be ending.
-    if (before === undefined) work.start();
-    else void before.stop().then(() => work.start());
+    work.start(before?.stop());
   }
 
   async function end(lease: string): Promise<void> {
@@ -111,7 +112,7 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
     await work?.stop();
     if (atWork.get(lease) !== work) return;
     atWork.delete(lease);
-    owners.delete(Number(lease.slice(SHARD_LEASES.length)));
+    if (lease.startsWith(SHARD_LEASES)) owners.delete(Number(lease.slice(SHARD_LEASES.length)));
   }
 
   function shardWork(lease: string): Supervised {

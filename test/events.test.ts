@@ -1,9 +1,12 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Ajv } from 'ajv';
+import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import t, { type Test } from 'tap';
 import type { Emission } from '../src/core/behaviours/behaviour.ts';
 import { type DeadLetter, decodeDeadLetter, encodeDeadLetter } from '../src/core/events/dead-letter.ts';
-import { type Decoded, decodeMessage } from '../src/core/events/decode.ts';
+import { decodeMessage } from '../src/core/events/decode.ts';
+import type { Decoded } from '../src/core/events/decoded.ts';
 import type { Event } from '../src/core/events/event.ts';
 import type { Extract, Extraction } from '../src/core/events/extraction.ts';
 import { encodeMatch, matchOrdinal } from '../src/core/events/match-envelope.ts';
@@ -382,6 +385,94 @@ t.test('CloudEvents', async (t) => {
   });
 });
 
+t.test('whatever bytes and headers come, decoding gives an answer and loses no value', async (t) => {
+  const every = { each: field('e'), time: field('t'), id: field('i'), where: field('w') };
+  const sources = (['auto', 'json', 'cloudevents', 'msgpack'] as const).flatMap((format) => [
+    source({}, { format }),
+    source(every, { format, eventBytesMax: 64 }),
+  ]);
+  const headers = fc.option(
+    fc.dictionary(
+      fc.constantFrom('content-type', 'ce-specversion', 'ce-id', 'ce-type', 'ce-time', 'ce-x'),
+      fc.constantFrom(
+        '1.0',
+        'application/json',
+        'application/cloudevents+json',
+        'application/msgpack',
+        'text/plain',
+        '%zz',
+        '',
+      ),
+    ),
+    { nil: undefined },
+  );
+  const answered = (body: Uint8Array, given: Record<string, string> | undefined): void => {
+    for (const settings of sources) {
+      const { events, rejected, excluded } = decode(body, given, settings);
+      const indices = [...events, ...rejected].map(({ index }) => index);
+      if (new Set(indices).size !== indices.length) throw new Error('an index twice');
+      if (!indices.includes(undefined)) {
+        const numbers = [...(indices as number[])].sort((a, b) => a - b);
+        if (excluded === 0 && numbers.some((index, i) => index !== i)) throw new Error('an index is missing');
+      }
+      for (const { time } of events) if (!Number.isFinite(time)) throw new Error('a time that is none');
+    }
+  };
+  const names = fc.oneof(
+    fc.constantFrom('e', 't', 'i', 'w', 'id', 'type', 'specversion', 'data', '__proto__'),
+    fc.string(),
+  );
+  const { value } = fc.letrec<{ value: unknown }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      fc.constantFrom(null, true, false, '1.0', '2017-01-01T00:00:00Z'),
+      fc.double(),
+      fc.integer(),
+      fc.string({ unit: 'binary' }),
+      fc.array(tie('value'), { maxLength: 4 }),
+      fc.array(fc.tuple(names, tie('value')), { maxLength: 5 }).map((pairs) => {
+        const map = {};
+        for (const [name, value] of pairs) {
+          Object.defineProperty(map, name, { value, enumerable: true, configurable: true, writable: true });
+        }
+        return map;
+      }),
+    ),
+  }));
+  const runs = { numRuns: 1500 };
+  t.test('random bytes', async (t) => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 60 }), headers, answered), runs);
+    t.pass();
+  });
+  t.test('JSON and msgpack, also cut short or with a byte changed', async (t) => {
+    const spoil = fc.record({
+      cut: fc.nat(200),
+      at: fc.nat(200),
+      byte: fc.integer({ min: 0, max: 255 }),
+      how: fc.nat(3),
+    });
+    const bodies = fc.tuple(value, fc.boolean(), spoil).map(([value, packed, { cut, at, byte, how }]) => {
+      const body = Uint8Array.from(packed ? msgpack(value) : bytes(json(value)));
+      if (how === 1 && at < body.length) body[at] = byte;
+      return how === 2 ? body.subarray(0, cut) : body;
+    });
+    fc.assert(fc.property(bodies, headers, answered), runs);
+    t.pass();
+  });
+  t.test('plain data comes back from msgpack as it was sent', async (t) => {
+    fc.assert(
+      fc.property(value, (sent) => {
+        const [viaJson, viaMsgpack] = [json([[sent]]), msgpack([[sent]])].map((body) => data(decode(body)));
+        // JSON has no NaN, infinity or -0: they are null and 0 there, so both are compared as JSON has them.
+        const plain = (value: unknown): unknown => JSON.parse(json(value));
+        if (!isDeepStrictEqual(plain(viaMsgpack), plain(viaJson))) throw new Error(`${json(viaMsgpack)} by msgpack`);
+      }),
+      runs,
+    );
+    t.pass();
+  });
+});
+
 t.test('what a source extracts', async (t) => {
   t.test('time: RFC 3339 or milliseconds; null falls back to the stored time', async (t) => {
     const timed = source({ time: field('at') });
@@ -498,6 +589,14 @@ t.test('limits of size', async (t) => {
     const each: Extract = () => ({ ok: true, value: new Array(60_000).fill(0) });
     t.same(causes(decode('[0,0]', undefined, source({ each }))), ['tooLarge@message']);
   });
+});
+
+t.test('a message with very many faults gives 101 dead letters, the last of which counts the rest', async (t) => {
+  const lines = Array.from({ length: 5000 }, (_, n) => (n % 10 === 0 ? `${n}` : '{'));
+  const { events, rejected } = decode(lines.join('\n'), undefined, source({}, { eventBytesMax: 1e6 }));
+  t.equal(events.length, 500);
+  t.equal(rejected.length, 101);
+  t.match(rejected[100], { cause: 'undecodable', index: undefined, message: /^4400 further values .* Value 112 of/ });
 });
 
 t.test('instants', async (t) => {

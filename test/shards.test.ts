@@ -56,7 +56,10 @@ t.test('a key falls to the shard the server itself would give its text', async (
 });
 
 const wakes = fc.uniqueArray(
-  fc.record({ scope: fc.integer({ min: 0, max: 2 }), at: fc.integer({ min: 0, max: 50 }).map(instant) }),
+  fc.record(
+    { scope: fc.integer({ min: 0, max: 2 }), at: fc.integer({ min: 0, max: 50 }).map(instant) },
+    { noNullPrototype: true },
+  ),
   { selector: ({ scope }) => scope, maxLength: 2 },
 );
 const change = fc.array(

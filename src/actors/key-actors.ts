@@ -13,21 +13,29 @@ import type { NodeMeasures } from '../ports/measures.ts';
  *       answered, failed, or given to a fresh actor when the first was stopped before it got to it.
  *   A3. An actor is a cache. Its memory is in the shard's table, written after every turn; stopping it at any time
  *       between turns loses nothing.
- *   A4. Actors that no turn touched for one to two sweeps are stopped: two generations instead of a timer per actor.
+ *   A4. Actors that no turn touched for one to two sweeps are passivated: two generations instead of a timer per actor.
+ *   A5. A passivated actor forgets its key and may serve another, since making one costs nact ten times what a turn
+ *       does. Such spare actors are kept up to half the allowed number, and fewer when little happens.
  */
 export class KeyActors {
   private readonly system: Ref<unknown>;
   private readonly parent: Ref<unknown>;
   private readonly packed: PackedOf;
+  private readonly actorsMax: number;
   private readonly measures: NodeMeasures;
   private readonly desk = new Desk();
   private young = new Map<string, Entry>();
   private old = new Map<string, Entry>();
+  private readonly spare: Entry[] = [];
   private spawned = 0;
   private stopped = false;
 
-  /** @param packed the key's cells in the shard's table */
-  constructor(packed: PackedOf, measures: NodeMeasures) {
+  /**
+   * @param packed the key's cells in the shard's table
+   * @param actorsMax actors to keep between rounds, at least 2; a round itself may need more
+   */
+  constructor(packed: PackedOf, actorsMax: number, measures: NodeMeasures) {
+    this.actorsMax = actorsMax;
     this.system = start() as Ref<unknown>;
     this.parent = spawn(this.system, () => undefined, 'shard') as Ref<unknown>;
     this.packed = packed;
@@ -62,16 +70,25 @@ export class KeyActors {
     let entry = this.young.get(name);
     if (entry !== undefined) return entry;
     entry = this.old.get(name);
-    if (entry === undefined) entry = this.spawn(name, program, key);
+    if (entry === undefined) entry = this.activate(name, program, key);
     else this.old.delete(name);
     this.young.set(name, entry);
     return entry;
   }
 
-  private spawn(name: string, program: KeyspaceProgram, key: string): Entry {
-    this.spawned += 1;
+  private activate(name: string, program: KeyspaceProgram, key: string): Entry {
     this.measures.actorsSpawned += 1;
     this.measures.actorsActive += 1;
+    const entry = this.spare.pop();
+    if (entry === undefined) return this.spawn(name, program, key);
+    entry.name = name;
+    entry.program = program;
+    entry.key = key;
+    return entry;
+  }
+
+  private spawn(name: string, program: KeyspaceProgram, key: string): Entry {
+    this.spawned += 1;
     const entry: Entry = {
       name,
       program,
@@ -96,7 +113,6 @@ export class KeyActors {
 
   /** An actor is gone; a turn it still owed goes to a fresh one (A2). */
   private gone(entry: Entry): void {
-    if (entry.stopping) return;
     this.forget(entry);
     const { pending } = entry;
     if (pending !== undefined && !this.stopped)
@@ -126,18 +142,19 @@ export class KeyActors {
   }
 
   /**
-   * Passivates what the last sweep's generation left untouched. Call between rounds only.
-   * @param keep actors to keep at most; with more than that, the untouched go at once
+   * Passivates what no turn has touched since the sweep before the last. Call between rounds only.
+   * @param idle the sweep comes from time passing, not from crowding: spare actors beyond those in use are stopped
    */
-  sweep(): void {
+  sweep(idle: boolean): void {
     for (const entry of this.old.values()) this.passivate(entry);
     this.old = this.young;
     this.young = new Map();
+    while (idle && this.spare.length > this.old.size) stop(this.spare.pop()!.ref);
   }
 
   /** True when sweeping is due because of the number of actors alone. */
-  isCrowded(max: number): boolean {
-    return this.young.size > max / 2;
+  get isCrowded(): boolean {
+    return this.young.size > this.actorsMax / 2;
   }
 
   /** Stops one key's actor as an operator or a failure would: with no chance to do anything. For tests of A3. */
@@ -150,8 +167,9 @@ export class KeyActors {
   }
 
   private passivate(entry: Entry): void {
-    entry.stopping = true;
-    stop(entry.ref);
+    entry.step = undefined;
+    if (this.spare.length < this.actorsMax / 2) this.spare.push(entry);
+    else stop(entry.ref);
     this.measures.actorsPassivated += 1;
     this.measures.actorsActive -= 1;
   }
@@ -176,14 +194,13 @@ export interface KeyTurn {
 type PackedOf = (keyspace: number, key: string) => Uint8Array | undefined;
 
 interface Entry {
-  readonly name: string;
-  readonly program: KeyspaceProgram;
-  readonly key: string;
+  name: string;
+  program: KeyspaceProgram;
+  key: string;
   readonly host: KeyActors;
   ref: Ref<TurnMessage>;
   step: KeyStep | undefined;
   pending: TurnMessage | undefined;
-  stopping?: boolean;
 }
 
 interface Round {

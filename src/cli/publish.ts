@@ -4,6 +4,8 @@ import { persistApi } from '../nats/js-api.ts';
 import type { NatsLink } from '../nats/link.ts';
 import { createPublisher } from '../nats/publisher.ts';
 import { NatsSetupError } from '../nats/setup-error.ts';
+import { systemClock } from '../system/system-clock.ts';
+import { EXIT, type Exit } from './exit-code.ts';
 import { type PublishSummary, publishLines } from './publish/publish-lines.ts';
 import { readLines } from './publish/read-lines.ts';
 import { type ParsedTemplate, parseSubject, parseText, type Template } from './publish/template.ts';
@@ -14,13 +16,13 @@ interface Flags {
   readonly batch: number;
   readonly rate?: number;
   readonly count?: number;
-  readonly msgpack: boolean;
+  readonly msgpack?: true;
   readonly stream?: string;
-  readonly create: boolean;
+  readonly create?: true;
   readonly server?: string;
   readonly context?: string;
   readonly creds?: string;
-  readonly json: boolean;
+  readonly json?: true;
 }
 
 const HELP = `
@@ -48,18 +50,18 @@ export function publishCommand(): Command {
     .option('--batch <n>', 'most events in one message; more than 1 publishes lists', positiveInteger, 1)
     .option('--rate <n/s>', 'events per second (default: as fast as they are acknowledged)', rate)
     .option('--count <n>', 'stop after this many events', positiveInteger)
-    .option('--msgpack', 'publish msgpack instead of JSON', false)
+    .option('--msgpack', 'publish msgpack instead of JSON')
     .option(
       '--msg-id <template>',
       'Nats-Msg-Id of each message, for de-duplication; not with --batch',
       template(parseText),
     )
     .option('--stream <name>', 'the stream that must store them')
-    .option('--create', 'create the stream when it does not exist', false)
+    .option('--create', 'create the stream when it does not exist')
     .option('--server <url>', 'NATS URL (default: NATS_URL, the context, nats://127.0.0.1:4222)')
     .option('--context <name>', 'context of the nats command to take the connection from')
     .option('--creds <file>', 'NATS credentials file')
-    .option('--json', 'print the summary as JSON on standard output', false)
+    .option('--json', 'print the summary as JSON on standard output')
     .addHelpText('after', HELP)
     .action(async (files: string[], flags: Flags, command: Command) => {
       if (flags.msgId !== undefined && flags.batch > 1) {
@@ -67,14 +69,14 @@ export function publishCommand(): Command {
           exitCode: 2,
         });
       }
-      if (flags.create && flags.stream === undefined) {
-        command.error('error: --create needs the name of the stream: add --stream NAME', { exitCode: 2 });
+      if (flags.create === true && flags.stream === undefined) {
+        command.error('error: --create needs the name of the stream: add --stream NAME', { exitCode: EXIT.unusable });
       }
       process.exitCode = await publish(files.length === 0 ? ['-'] : files, flags);
     });
 }
 
-async function publish(files: readonly string[], flags: Flags): Promise<number> {
+async function publish(files: readonly string[], flags: Flags): Promise<Exit> {
   const began = performance.now();
   const report = new Report();
   let link: NatsLink | undefined;
@@ -87,20 +89,21 @@ async function publish(files: readonly string[], flags: Flags): Promise<number> 
       batch: flags.batch,
       rate: flags.rate,
       count: flags.count,
-      msgpack: flags.msgpack,
+      msgpack: flags.msgpack === true,
       stream: flags.stream,
+      clock: systemClock,
       onSkipped: (line, reason) => report.line(`line ${line} ${reason}`),
       onProgress: (events) => report.progress(`${events.toLocaleString('en')} events`),
     });
     const seconds = (performance.now() - began) / 1000;
     report.end();
-    if (flags.json) process.stdout.write(`${JSON.stringify({ ...summary, seconds })}\n`);
+    if (flags.json === true) process.stdout.write(`${JSON.stringify({ ...summary, seconds })}\n`);
     process.stderr.write(`${summaryText(summary, seconds)}\n`);
-    return summary.failed + summary.skipped > 0 ? 1 : 0;
+    return summary.failed + summary.skipped > 0 ? EXIT.failed : EXIT.ok;
   } catch (fault) {
     report.end();
     process.stderr.write(`corral publish: ${fault instanceof Error ? fault.message : String(fault)}\n`);
-    return fault instanceof NatsSetupError && fault.code === 'NATS_OPTIONS' ? 2 : 1;
+    return fault instanceof NatsSetupError && fault.code === 'NATS_OPTIONS' ? EXIT.unusable : EXIT.failed;
   } finally {
     await link?.close();
   }
@@ -124,7 +127,7 @@ function connectOptions(flags: Flags): ConnectOptions {
 async function ensureStream(link: NatsLink, stream: string, { subject, create }: Flags): Promise<void> {
   const found = await persistApi(link, `STREAM.INFO.${stream}`);
   if (found.kind === 'ok') return;
-  if (!create) {
+  if (create !== true) {
     throw new NatsSetupError('STREAM_REFUSED', `the stream ${stream} does not exist: create it, or add --create`);
   }
   const created = await persistApi(link, `STREAM.CREATE.${stream}`, {

@@ -9,16 +9,18 @@ const text = (description: string) => Type.String({ minLength: 1, description })
 
 /** Names become parts of subjects: a deployment's, a source's. */
 export const NAME_FORM = '^[A-Za-z0-9_-]+$';
+/** The prefix also names streams, in upper case; so it has none itself. */
+export const PREFIX_FORM = '^[a-z0-9_-]+$';
 
 const Source = Type.Object(
   {
     stream: text('Name of the JetStream stream to read.'),
     subject: Type.Optional(text('Reads only what this subject filter lets through, such as auth.>')),
     format: Type.Optional(
-      Type.Union(
-        [Type.Literal('auto'), Type.Literal('json'), Type.Literal('cloudevents'), Type.Literal('msgpack')],
-        { default: 'auto', description: 'How messages are encoded. auto looks at headers and the first byte.' },
-      ),
+      Type.Union([Type.Literal('auto'), Type.Literal('json'), Type.Literal('cloudevents'), Type.Literal('msgpack')], {
+        default: 'auto',
+        description: 'How messages are encoded. auto looks at headers and the first byte.',
+      }),
     ),
     start: Type.Optional(
       Type.String({
@@ -51,13 +53,16 @@ export const configSchema = Type.Object(
   {
     prefix: Type.Optional(
       Type.String({
-        pattern: NAME_FORM,
+        pattern: PREFIX_FORM,
         default: 'corral',
         description: 'First token of every subject, and of every stream name, of the deployment.',
       }),
     ),
     node: Type.Optional(
-      Type.String({ pattern: NAME_FORM, description: 'Name of this node, unique among the living. Default: by chance.' }),
+      Type.String({
+        pattern: NAME_FORM,
+        description: 'Name of this node, unique among the living. Default: by chance.',
+      }),
     ),
     nats: Type.Optional(
       Type.Object(
@@ -119,7 +124,7 @@ export const configSchema = Type.Object(
     lease: Type.Optional(
       Type.Object(
         { ttl: Type.Optional(Duration('A lease not renewed for so long may be taken by another node. Default 10s.')) },
-        { additionalProperties: false, description: "Claims of nodes on shards and sources." },
+        { additionalProperties: false, description: 'Claims of nodes on shards and sources.' },
       ),
     ),
     http: Type.Optional(
@@ -137,10 +142,10 @@ export const configSchema = Type.Object(
       Type.Object(
         {
           level: Type.Optional(
-            Type.Union(
-              [Type.Literal('debug'), Type.Literal('info'), Type.Literal('warn'), Type.Literal('error')],
-              { default: 'info', description: 'Least level that is written.' },
-            ),
+            Type.Union([Type.Literal('debug'), Type.Literal('info'), Type.Literal('warn'), Type.Literal('error')], {
+              default: 'info',
+              description: 'Least level that is written.',
+            }),
           ),
         },
         { additionalProperties: false, description: 'JSON lines on stdout.' },

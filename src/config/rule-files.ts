@@ -2,7 +2,7 @@ import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 
 /** What is taken from a folder. Type declarations are no rules. */
-const RULE_FILE = /(?<!\.d)\.(ya?ml|ts|js|mjs)$/;
+const RULE_FILE = /(?<!\.d)\.(ya?ml|m?[jt]s)$/;
 
 /**
  * The files that a path, a folder or a pattern (`*`, `?` within a name, `**` over folders) names, sorted; a path that
@@ -29,7 +29,10 @@ function matching(folder: string, parts: readonly string[]): string[] {
     return [...(rest.length === 0 ? [] : matching(folder, rest)), ...deeper].sort();
   }
   const expression = new RegExp(
-    `^${part.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '[^/]*').replaceAll('?', '[^/]')}$`,
+    `^${part
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('*', '[^/]*')
+      .replaceAll('?', '[^/]')}$`,
   );
   const fitting = entries(folder).filter((entry) => expression.test(entry.name));
   if (rest.length === 0) return fitting.filter((entry) => !entry.isDirectory()).map(({ name }) => join(folder, name));

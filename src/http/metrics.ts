@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, type MetricObjectWithValues, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import {
   type Measures,
   type NodeMeasures,
@@ -37,12 +37,13 @@ interface Seconds extends MetricDeclaration {
 
 const none: Labels = {};
 
-const ofNode = (
-  type: Plain['type'],
-  name: string,
-  help: string,
-  read: (node: NodeMeasures) => number,
-): Plain => ({ name, type, help, labels: [], read: ({ node }) => [[none, read(node)]] });
+const ofNode = (type: Plain['type'], name: string, help: string, read: (node: NodeMeasures) => number): Plain => ({
+  name,
+  type,
+  help,
+  labels: [],
+  read: ({ node }) => [[none, read(node)]],
+});
 
 const ofSource = (
   type: Plain['type'],
@@ -113,7 +114,12 @@ const PLAIN: readonly Plain[] = [
         [...deadLetters].map(([reason, count]): Sample => [{ source, reason }, count]),
       ),
   },
-  ofSource('gauge', 'corral_source_pending_messages', 'Messages in the stream that the lane has not read yet.', (s) => s.pending),
+  ofSource(
+    'gauge',
+    'corral_source_pending_messages',
+    'Messages in the stream that the lane has not read yet.',
+    (s) => s.pending,
+  ),
   ofSource(
     'gauge',
     'corral_source_watermark_timestamp_seconds',
@@ -150,7 +156,12 @@ const PLAIN: readonly Plain[] = [
     (n) => n.recoveries,
   ),
   ofNode('counter', 'corral_actors_spawned_total', 'Key actors spawned.', (n) => n.actorsSpawned),
-  ofNode('counter', 'corral_actors_passivated_total', 'Key actors put back to packed state.', (n) => n.actorsPassivated),
+  ofNode(
+    'counter',
+    'corral_actors_passivated_total',
+    'Key actors put back to packed state.',
+    (n) => n.actorsPassivated,
+  ),
   ofNode('counter', 'corral_actors_failed_total', 'Key actors that failed.', (n) => n.actorsFailed),
   ofNode('gauge', 'corral_actors_active', 'Key actors in memory.', (n) => n.actorsActive),
   ofNode('gauge', 'corral_keys', 'Keys with state, active or passive, on this node.', (n) => n.keys),
@@ -215,10 +226,14 @@ export interface MetricsOf {
 /** A registry that reads a node's measures whenever it is scraped, beside the metrics of the process. */
 export function metricsRegistry({ measures, notReady, version, rules }: MetricsOf): Registry {
   const registry = new Registry();
+  const readNow = <Value>(read: (measures: Measures) => Value): Value | undefined => {
+    const now = measures();
+    return now === undefined ? undefined : read(now);
+  };
   const registers = [registry];
   for (const { name, type, help, labels, read } of PLAIN) {
     const options = { name, help, labelNames: [...labels], registers };
-    const samples = () => read(measures() ?? NOTHING);
+    const samples = () => readNow(read) ?? [];
     if (type === 'gauge') {
       new Gauge({
         ...options,
@@ -238,10 +253,7 @@ export function metricsRegistry({ measures, notReady, version, rules }: MetricsO
     }
   }
   for (const { name, help, read } of SECONDS) {
-    new MeasuredHistogram({ name, help, registers }, () => {
-      const now = measures();
-      return now && read(now);
-    });
+    new MeasuredHistogram({ name, help, registers }, () => readNow(read));
   }
   const { name, help } = READY;
   new Gauge({
@@ -252,11 +264,16 @@ export function metricsRegistry({ measures, notReady, version, rules }: MetricsO
       this.set(notReady().length === 0 ? 1 : 0);
     },
   });
-  new Gauge({ name: BUILD.name, help: BUILD.help, labelNames: [...BUILD.labels], registers }).set({ version, rules }, 1);
+  new Gauge({ name: BUILD.name, help: BUILD.help, labelNames: [...BUILD.labels], registers }).set(
+    { version, rules },
+    1,
+  );
   collectDefaultMetrics({ register: registry });
   for (const unwanted of UNWANTED) registry.removeSingleMetric(unwanted);
   return registry;
 }
+
+type HistogramValues = Awaited<ReturnType<Histogram['get']>>;
 
 /** A histogram whose buckets were filled elsewhere: the library's own can only be filled by observing. */
 class MeasuredHistogram extends Histogram {
@@ -272,28 +289,25 @@ class MeasuredHistogram extends Histogram {
     this.#read = read;
   }
 
-  override get(): ReturnType<Histogram['get']> {
+  override get(): Promise<HistogramValues> {
     return this.getForPromString();
   }
 
-  /** What the registry calls for the text format; the typings do not know it. */
-  async getForPromString(): Promise<MetricObjectWithValues<{ value: number; labels: object; metricName: string }>> {
+  /** What the registry calls for the text format; the typings leave it out, and have a number for `type`. */
+  async getForPromString(): Promise<HistogramValues> {
     const { name, help } = this.#options;
     const { sum, count, buckets } = this.#read() ?? { sum: 0, count: 0, buckets: [] };
     let below = 0;
-    const values = SECONDS_BUCKETS.map((le, index) => {
+    const inBuckets = SECONDS_BUCKETS.map((le, index) => {
       below += buckets[index] ?? 0;
       return { metricName: `${name}_bucket`, labels: { le }, value: below };
     });
-    values.push(
+    const totals = [
       { metricName: `${name}_bucket`, labels: { le: '+Inf' }, value: count },
-    );
-    return {
-      name,
-      help,
-      type: MetricType.Histogram,
-      aggregator: 'sum',
-      values: [...values, { metricName: `${name}_sum`, labels: {}, value: sum }, { metricName: `${name}_count`, labels: {}, value: count }],
-    };
+      { metricName: `${name}_sum`, labels: {}, value: sum },
+      { metricName: `${name}_count`, labels: {}, value: count },
+    ];
+    const values = [...inBuckets, ...totals];
+    return { name, help, type: 'histogram', aggregator: 'sum', values } as unknown as HistogramValues;
   }
 }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Authenticator, type ConnectionOptions, connect, credsAuthenticator, nkeyAuthenticator } from 'nats';
 import { NatsLink, type NatsStatus } from './link.ts';
 import { type NatsOptions, type ResolvedNatsOptions, resolveNatsOptions } from './nats-options.ts';
+import { NatsSetupError } from './setup-error.ts';
 
 export interface ConnectOptions extends NatsOptions {
   /** Shown by the server's monitoring. Default `corral`. */
@@ -26,10 +27,11 @@ const RETRY_JITTER_MS = 250;
  */
 export async function connectNats(options: ConnectOptions = {}): Promise<NatsLink> {
   const resolved = resolveNatsOptions(options);
+  const settings = clientOptions(resolved, options.name ?? 'corral');
   for (;;) {
     options.signal?.throwIfAborted();
     try {
-      const client = await connect(clientOptions(resolved, options.name ?? 'corral'));
+      const client = await connect(settings);
       return new NatsLink(client, {
         ...(resolved.domain === undefined ? {} : { domain: resolved.domain }),
         ...(resolved.inboxPrefix === undefined ? {} : { inboxPrefix: resolved.inboxPrefix }),
@@ -37,7 +39,10 @@ export async function connectNats(options: ConnectOptions = {}): Promise<NatsLin
       });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      options.onStatus?.({ connected: false, trouble: `cannot connect to NATS at ${resolved.servers.join(', ')}: ${why}` });
+      options.onStatus?.({
+        connected: false,
+        trouble: `cannot connect to NATS at ${resolved.servers.join(', ')}: ${why}`,
+      });
       if (options.tries === 'once') throw error;
       await sleep(RETRY_MS + Math.random() * RETRY_JITTER_MS);
     }
@@ -47,9 +52,8 @@ export async function connectNats(options: ConnectOptions = {}): Promise<NatsLin
 function clientOptions(resolved: ResolvedNatsOptions, name: string): ConnectionOptions {
   const { creds, nkey, user, password, token, ca, cert, key } = resolved;
   const authenticators: Authenticator[] = [];
-  // Read at every connect: a rotated file is picked up without a restart.
-  if (creds !== undefined) authenticators.push((nonce) => credsAuthenticator(readFileSync(creds))(nonce));
-  if (nkey !== undefined) authenticators.push((nonce) => nkeyAuthenticator(readSeed(nkey))(nonce));
+  if (creds !== undefined) authenticators.push(authenticatorOf(creds, credsAuthenticator));
+  if (nkey !== undefined) authenticators.push(authenticatorOf(nkey, nkeyAuthenticator));
   return {
     name,
     servers: [...resolved.servers],
@@ -78,6 +82,31 @@ function clientOptions(resolved: ResolvedNatsOptions, name: string): ConnectionO
   };
 }
 
-function readSeed(file: string): Uint8Array {
-  return new TextEncoder().encode(readFileSync(file, 'utf8').trim());
+/**
+ * Makes an authenticator from a file that is read again at every connect: a rotated one is picked up without a restart.
+ * What cannot be read or parsed just then (it may be half written) is replaced by what was good before, since the
+ * client would close for ever.
+ * @throws {NatsSetupError} NATS_OPTIONS when the file cannot be used to begin with
+ */
+function authenticatorOf(file: string, make: (content: Uint8Array) => Authenticator): Authenticator {
+  const read = (): Authenticator => {
+    const authenticator = make(new TextEncoder().encode(readFileSync(file, 'utf8').trim()));
+    authenticator('a nonce, to see that the content can sign');
+    return authenticator;
+  };
+  let good: Authenticator;
+  try {
+    good = read();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new NatsSetupError('NATS_OPTIONS', `the credentials in ${file} cannot be used: ${why}`, { cause });
+  }
+  return (nonce) => {
+    try {
+      good = read();
+    } catch {
+      // Keep what was good: the server decides whether it still is, and the status says if not.
+    }
+    return good(nonce);
+  };
 }

@@ -11,32 +11,43 @@ export interface Delivery {
   readonly pending: number;
 }
 
-const DOT = 46;
 const ZERO = 48;
 /** Digits of nanoseconds within a millisecond. */
 const FRACTION_DIGITS = 6;
 
+/** How the subjects of one consumer are laid out: all begin alike, up to the sequence in the stream. */
+export interface DeliveryLayout {
+  /** Where the sequence in the stream begins. */
+  readonly start: number;
+  /** Whether a token of no meaning follows the last. */
+  readonly trailing: boolean;
+}
+
 /**
- * Reads `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.<pending>`, and the longer form with
- * domain and account before the stream and one token after the end.
- * @returns undefined when it is neither.
+ * Takes the layout from a consumer's first message, so that only digits are left to read of the others:
+ * `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.<pending>`, or the longer form with domain
+ * and account before the stream, and one token after the end on most servers. Consumers that acknowledge nothing have
+ * a `delivered` of 1 for ever, so the layout stays.
+ * @returns undefined when it is neither: a status of the server.
  */
-export function parseDelivery(reply: string): Delivery | undefined {
+export function deliveryLayout(reply: string): DeliveryLayout | undefined {
   if (!reply.startsWith('$JS.ACK.')) return undefined;
-  let dots = 0;
-  for (let index = 0; index < reply.length; index++) if (reply.charCodeAt(index) === DOT) dots++;
-  // Nine tokens in the short form; eleven, later twelve, in the long one.
-  const skipped = dots === 8 ? 5 : dots === 10 || dots === 11 ? 7 : 0;
-  if (skipped === 0) return undefined;
-  let at = 0;
-  for (let token = 0; token < skipped; token++) at = reply.indexOf('.', at) + 1;
-  const streamEnd = reply.indexOf('.', at);
+  const tokens = reply.split('.').length;
+  const before = tokens === 9 ? 5 : tokens === 11 || tokens === 12 ? 7 : 0;
+  if (before === 0) return undefined;
+  let start = 0;
+  for (let token = 0; token < before; token++) start = reply.indexOf('.', start) + 1;
+  return { start, trailing: tokens === 12 };
+}
+
+export function parseDelivery(reply: string, { start, trailing }: DeliveryLayout): Delivery {
+  const streamEnd = reply.indexOf('.', start);
   const consumerEnd = reply.indexOf('.', streamEnd + 1);
   const stampEnd = reply.indexOf('.', consumerEnd + 1);
-  const pendingEnd = dots === 11 ? reply.indexOf('.', stampEnd + 1) : reply.length;
+  const pendingEnd = trailing ? reply.indexOf('.', stampEnd + 1) : reply.length;
   const msEnd = stampEnd - FRACTION_DIGITS;
   return {
-    streamSequence: digits(reply, at, streamEnd),
+    streamSequence: digits(reply, start, streamEnd),
     consumerSequence: digits(reply, streamEnd + 1, consumerEnd),
     // Nanoseconds since the epoch do not fit a number; milliseconds with a fraction do, to a quarter of a microsecond.
     stamp: instant(digits(reply, consumerEnd + 1, msEnd) + digits(reply, msEnd, stampEnd) / 1e6),
@@ -56,19 +67,37 @@ export function parseServerTime(text: string): InstantMs {
   if (match === null) throw new RangeError(`'${text}' is no time of a NATS server`);
   const [, seconds, fraction = '', zone] = match;
   const nanoseconds = fraction.padEnd(9, '0').slice(0, 9);
-  return instant(Date.parse(`${seconds}${zone}`) + Number(nanoseconds.slice(0, 3)) + Number(nanoseconds.slice(3)) / 1e6);
+  return instant(
+    Date.parse(`${seconds}${zone}`) + Number(nanoseconds.slice(0, 3)) + Number(nanoseconds.slice(3)) / 1e6,
+  );
 }
 
+type Headers = Readonly<Record<string, string>>;
+
 /** Headers as a plain object with lower-case names; several values of one name are joined by a comma. */
-export function headersOf(message: Msg): Readonly<Record<string, string>> | undefined {
+export function headersOf(message: Msg): Headers | undefined {
   const found: MsgHdrs | undefined = message.headers;
   if (found === undefined) return undefined;
-  const names = Object.create(null) as Record<string, string>;
-  let any = false;
-  for (const [name, values] of found) {
-    const lower = name.toLowerCase();
-    names[lower] = lower in names ? `${names[lower]}, ${values.join(', ')}` : values.join(', ');
-    any = true;
+  let headers: Record<string, string> | undefined;
+  for (const [name, values] of found) headers = withHeader(headers, name, values.join(', '));
+  return headers;
+}
+
+/** The same from the block of bytes that the server stores. */
+export function storedHeaders(block: Uint8Array): Headers | undefined {
+  let headers: Record<string, string> | undefined;
+  for (const line of new TextDecoder().decode(block).split('\r\n')) {
+    const colon = line.indexOf(':');
+    if (colon > 0) headers = withHeader(headers, line.slice(0, colon), line.slice(colon + 1).trim());
   }
-  return any ? names : undefined;
+  return headers;
+}
+
+/** Adds one, unless it says how the message was to be stored and nothing of what it is. */
+function withHeader(headers: Record<string, string> | undefined, name: string, value: string): typeof headers {
+  const lower = name.toLowerCase();
+  if (lower.startsWith('nats-expected-')) return headers;
+  const some = headers ?? (Object.create(null) as Record<string, string>);
+  some[lower] = lower in some ? `${some[lower]}, ${value}` : value;
+  return some;
 }

@@ -113,12 +113,15 @@ export class NatsLink {
   }
 
   async #watch(): Promise<void> {
-    for await (const { type, data } of this.client.status()) {
+    for await (const { type, data, permissionContext } of this.client.status()) {
       if (type === Events.Disconnect) {
         this.#down(`disconnected from NATS at ${String(data)}${this.#lastError}; trying to reconnect`);
       } else if (type === Events.Reconnect) {
         this.#lastError = '';
         this.#set({ connected: true, trouble: undefined });
+      } else if (permissionContext !== undefined) {
+        const { operation, subject } = permissionContext;
+        this.report(`NATS does not permit this account to ${operation} to "${subject}"`);
       } else if (type === Events.Error) {
         this.#lastError = ` (${String(data)})`;
         if (!this.#status.connected) this.#down(`NATS refuses the connection: ${String(data)}; trying to reconnect`);

@@ -1,7 +1,7 @@
-import { headers, type Msg, createInbox } from 'nats';
+import { createInbox, headers, type Msg } from 'nats';
 import type { Lease, LeaseStore, LeaseWritten } from '../ports/lease-store.ts';
 import { PortError } from '../ports/port-error.ts';
-import { parseDelivery } from './delivery.ts';
+import { deliveryLayout, parseDelivery } from './delivery.ts';
 import { EXPECTED } from './fence-probe.ts';
 import { callApi, JsErrorCode, persistApi } from './js-api.ts';
 import { leaseName, leaseToken } from './lease-token.ts';
@@ -106,15 +106,23 @@ class NatsLeases implements LeaseStore {
       };
       const timer = setTimeout(() => end(unavailable(`JetStream: no answer within ${LIST_MS} ms`)), LIST_MS);
       const received = (error: Error | null, message: Msg): void => {
-        if (error !== null) return end(unavailable(error.message));
-        const delivery = parseDelivery(message.reply ?? '');
-        const code = message.headers?.code ?? 0;
-        // Replaced meanwhile, the last message may never come; then the request ends by itself, which is the end too.
-        if (delivery === undefined) return end(code === 404 || code === 408 ? undefined : unavailable(`status ${code}`));
+        if (error !== null) {
+          end(unavailable(error.message));
+          return;
+        }
+        const reply = message.reply ?? '';
+        const layout = deliveryLayout(reply);
+        if (layout === undefined) {
+          // Replaced meanwhile, the last message may never come; then the request ends by itself, which is the end too.
+          const code = message.headers?.code ?? 0;
+          end(code === 404 || code === 408 ? undefined : unavailable(`JetStream: status ${code}`));
+          return;
+        }
+        const { streamSequence, pending } = parseDelivery(reply, layout);
         const name = leaseName(message.subject.slice(this.#subjects.length));
         if (message.headers?.has(OPERATION) === true) leases.delete(name);
-        else leases.set(name, { name, revision: delivery.streamSequence, holder: decoder.decode(message.data) });
-        if (delivery.pending === 0) end();
+        else leases.set(name, { name, revision: streamSequence, holder: decoder.decode(message.data) });
+        if (pending === 0) end();
       };
       const subscription = this.#link.client.subscribe(inbox, { callback: received });
       const request = JSON.stringify({ batch: count + LISTED_MORE, no_wait: true });
@@ -128,9 +136,13 @@ class NatsLeases implements LeaseStore {
     const written = await this.#append(name, encoder.encode(holder), revision);
     if (written.kind !== 'conflict' || revision !== 0) return written;
     // There may be the mark of a released lease, whose revision nobody is told.
-    const last = await callApi<{ message: { seq: number; hdrs?: string } }>(this.#link, `STREAM.MSG.GET.${this.#stream}`, {
-      last_by_subj: this.#subjects + leaseToken(name),
-    });
+    const last = await callApi<{ message: { seq: number; hdrs?: string } }>(
+      this.#link,
+      `STREAM.MSG.GET.${this.#stream}`,
+      {
+        last_by_subj: this.#subjects + leaseToken(name),
+      },
+    );
     if (last.kind === 'unavailable') return { kind: 'unknown', cause: last.cause };
     if (last.kind === 'error' && last.code !== JsErrorCode.messageNotFound) {
       return { kind: 'unknown', cause: `JetStream: ${last.description} (${last.code})` };

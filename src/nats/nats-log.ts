@@ -1,9 +1,15 @@
 import { headers } from 'nats';
 import type { Appended, FencedLog, LogMessage, LogReader, StreamFacts } from '../ports/log.ts';
-import { LOG_STREAMS, type LogStreamName, logStreamOf } from '../ports/log-streams.ts';
+import {
+  assertHeaderSize,
+  HEADER_BYTES_MAX,
+  LOG_STREAMS,
+  type LogStreamName,
+  logStreamOf,
+} from '../ports/log-streams.ts';
 import { PortError } from '../ports/port-error.ts';
+import { parseServerTime, storedHeaders } from './delivery.ts';
 import { assertFenceVersion, EXPECTED, probeFence } from './fence-probe.ts';
-import { parseServerTime } from './delivery.ts';
 import { callApi, JsErrorCode, persistApi } from './js-api.ts';
 import type { NatsLink } from './link.ts';
 import { appendedOf, parsePubAck } from './pub-ack.ts';
@@ -12,8 +18,8 @@ import { streamGone } from './reader-consumer.ts';
 import { NatsSetupError } from './setup-error.ts';
 import { ensureStream, type LogOptions, logStreamName, type StreamInfo } from './stream-setup.ts';
 
-/** What the server counts of an append beside its body: the header with the expected sequence. */
-const HEADER_ROOM = 256;
+/** What the server counts of an append beside its body: the fence's header, and those that are given. */
+const HEADER_ROOM = 128 + HEADER_BYTES_MAX;
 const PREFIX = /^[a-z0-9_-]+$/;
 
 /**
@@ -38,10 +44,16 @@ export async function openNatsLog(link: NatsLink, options: LogOptions): Promise<
 }
 
 interface StoredMessage {
-  readonly message: { readonly subject: string; readonly seq: number; readonly data?: string; readonly time: string };
+  readonly message: {
+    readonly subject: string;
+    readonly seq: number;
+    readonly data?: string;
+    readonly hdrs?: string;
+    readonly time: string;
+  };
 }
 
-/** The deployment's streams on JetStream. Messages carry no headers here: the only ones are the fence's own. */
+/** The deployment's streams on JetStream. */
 class NatsLog implements FencedLog {
   readonly #link: NatsLink;
   readonly #prefix: string;
@@ -59,12 +71,22 @@ class NatsLog implements FencedLog {
     return this.#link.maxPayload - HEADER_ROOM;
   }
 
-  async append(subject: string, expected: number, body: Uint8Array): Promise<Appended> {
+  async append(
+    subject: string,
+    expected: number,
+    body: Uint8Array,
+    more?: Readonly<Record<string, string>>,
+  ): Promise<Appended> {
     if (body.length > this.bodyMax) {
       throw new PortError('TOO_LARGE', `${subject}: ${body.length} bytes exceed the ${this.bodyMax} that NATS takes`);
     }
+    this.#streamOf(subject);
     const fence = headers();
     fence.set(EXPECTED, String(expected));
+    if (more !== undefined) {
+      assertHeaderSize(subject, more);
+      for (const [name, value] of Object.entries(more)) fence.set(name, value);
+    }
     const { data, cause } = await this.#link.request(subject, body, fence);
     return data === undefined ? { kind: 'unknown', cause } : appendedOf(parsePubAck(data));
   }
@@ -83,12 +105,12 @@ class NatsLog implements FencedLog {
     const stream = this.#streamOf(subject);
     const answer = await persistApi<StoredMessage>(this.#link, `STREAM.MSG.GET.${stream}`, which);
     if (answer.kind === 'ok') {
-      const { subject, seq, data = '', time } = answer.value.message;
+      const { subject, seq, data = '', hdrs, time } = answer.value.message;
       return {
         sequence: seq,
         subject,
         stamp: parseServerTime(time),
-        headers: undefined,
+        headers: hdrs === undefined ? undefined : storedHeaders(Buffer.from(hdrs, 'base64')),
         body: Buffer.from(data, 'base64'),
       };
     }
@@ -106,7 +128,6 @@ class NatsLog implements FencedLog {
       from,
       created: this.#created.get(name),
       past: 'trimmed',
-      headers: false,
     });
   }
 

@@ -52,11 +52,7 @@ const variableOf: Partial<Record<Field, string>> = {
   key: 'NATS_KEY',
 };
 
-const fields: readonly Field[] = [
-  ...(Object.keys(variableOf) as Field[]),
-  'domain',
-  'inboxPrefix',
-];
+const fields: readonly Field[] = [...(Object.keys(variableOf) as Field[]), 'domain', 'inboxPrefix'];
 
 const identityFields: readonly Field[] = ['creds', 'nkey', 'user', 'password', 'token'];
 
@@ -66,14 +62,17 @@ const identityFields: readonly Field[] = ['creds', 'nkey', 'user', 'password', '
  * along with a context's user.
  * @throws {NatsSetupError} NATS_OPTIONS for an unreadable context, an unusable URL, or one half of a certificate pair.
  */
-export function resolveNatsOptions(given: NatsOptions = {}, environment: Environment = process.env): ResolvedNatsOptions {
+export function resolveNatsOptions(
+  given: NatsOptions = {},
+  environment: Environment = process.env,
+): ResolvedNatsOptions {
   const fromEnvironment: Partial<Record<Field, string>> = {};
   for (const field of fields) {
     const variable = variableOf[field];
     const value = variable === undefined ? undefined : environment[variable];
     if (value !== undefined && value !== '') fromEnvironment[field] = value;
   }
-  const context = given.context ?? (environment['NATS_CONTEXT'] || undefined);
+  const context = given.context ?? (environment.NATS_CONTEXT || undefined);
   const places: readonly Partial<Record<Field, string>>[] = [
     given,
     fromEnvironment,
@@ -89,19 +88,29 @@ export function resolveNatsOptions(given: NatsOptions = {}, environment: Environ
   const { url, ...rest } = found;
   const resolved = { ...rest, ...parseUrls(url ?? 'nats://127.0.0.1:4222', hasNone(identity)) };
   if ((resolved.cert === undefined) !== (resolved.key === undefined)) {
-    throw new NatsSetupError('NATS_OPTIONS', 'a client certificate needs both its certificate and its key: give both cert (NATS_CERT) and key (NATS_KEY)');
+    throw new NatsSetupError(
+      'NATS_OPTIONS',
+      'a client certificate needs both its certificate and its key: give both cert (NATS_CERT) and key (NATS_KEY)',
+    );
   }
   return resolved;
 }
 
-const hasNone = (place: Partial<Record<Field, string>>): boolean => identityFields.every((field) => place[field] === undefined);
+const hasNone = (place: Partial<Record<Field, string>>): boolean =>
+  identityFields.every((field) => place[field] === undefined);
 
 /** The client knows neither `tls://` nor credentials in a URL, so both are taken out here. */
-function parseUrls(urls: string, takeIdentity: boolean): { servers: string[]; tls: boolean; user?: string; password?: string; token?: string } {
+function parseUrls(
+  urls: string,
+  takeIdentity: boolean,
+): { servers: string[]; tls: boolean; user?: string; password?: string; token?: string } {
   const servers: string[] = [];
   let tls = false;
   let identity: { user?: string; password?: string; token?: string } = {};
-  for (const text of urls.split(',').map((one) => one.trim()).filter((one) => one !== '')) {
+  for (const text of urls
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '')) {
     const withScheme = /^[a-z]+:\/\//i.test(text) ? text : `nats://${text}`;
     let url: URL;
     try {
@@ -125,7 +134,11 @@ function parseUrls(urls: string, takeIdentity: boolean): { servers: string[]; tl
 /** Names the URL without what may be secret in it. */
 function unusable(text: string, cause?: unknown): NatsSetupError {
   const shown = text.replace(/\/\/[^@/]*@/, '//…@');
-  return new NatsSetupError('NATS_OPTIONS', `'${shown}' is no usable NATS URL: write nats://host:4222 or tls://host:4222`, { cause });
+  return new NatsSetupError(
+    'NATS_OPTIONS',
+    `'${shown}' is no usable NATS URL: write nats://host:4222 or tls://host:4222`,
+    { cause },
+  );
 }
 
 /** Field names of context files differ from ours; paths in them may begin with `~`. */
@@ -145,8 +158,8 @@ const contextFields: readonly [string, Field][] = [
 const pathFields: readonly Field[] = ['creds', 'nkey', 'ca', 'cert', 'key'];
 
 function readContext(name: string, environment: Environment): Partial<Record<Field, string>> {
-  const home = environment['HOME'] || homedir();
-  const file = join(environment['XDG_CONFIG_HOME'] || join(home, '.config'), 'nats', 'context', `${name}.json`);
+  const home = environment.HOME || homedir();
+  const file = join(environment.XDG_CONFIG_HOME || join(home, '.config'), 'nats', 'context', `${name}.json`);
   let parsed: unknown;
   try {
     parsed = JSON.parse(readFileSync(file, 'utf8'));
@@ -165,7 +178,12 @@ function readContext(name: string, environment: Environment): Partial<Record<Fie
     found[ours] = pathFields.includes(ours) ? value.replace(/^~(?=\/)/, home) : value;
   }
   // The nats command writes a context with a token as a user without a password.
-  if (found.user !== undefined && found.password === undefined && found.creds === undefined && found.nkey === undefined) {
+  if (
+    found.user !== undefined &&
+    found.password === undefined &&
+    found.creds === undefined &&
+    found.nkey === undefined
+  ) {
     found.token ??= found.user;
     delete found.user;
   }

@@ -14,6 +14,8 @@ export interface NatsSourceOptions {
   readonly subject: string | undefined;
   /** Bytes read ahead of who reads. Default 4 MiB. */
   readonly readAheadBytes?: number;
+  /** How often the server says that there is nothing new, in ms. Default 5000. */
+  readonly heartbeatMs?: number;
 }
 
 /**
@@ -57,7 +59,7 @@ export function natsSource(link: NatsLink, options: NatsSourceOptions): EventSou
         from,
         created,
         past: 'retained',
-        headers: true,
+        ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
         ...(options.readAheadBytes === undefined ? {} : { readAheadBytes: options.readAheadBytes }),
       });
     },
@@ -79,7 +81,8 @@ async function sequenceAtTime(link: NatsLink, stream: string, time: InstantMs): 
       num_replicas: 1,
     },
   });
-  if (answer.kind === 'unavailable') throw new PortError('UNAVAILABLE', `looking for a time in ${stream}: ${answer.cause}`);
+  if (answer.kind === 'unavailable')
+    throw new PortError('UNAVAILABLE', `looking for a time in ${stream}: ${answer.cause}`);
   if (answer.kind === 'error') {
     throw new PortError('UNAVAILABLE', `looking for a time in ${stream}: ${answer.description} (${answer.code})`);
   }

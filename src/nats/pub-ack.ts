@@ -32,12 +32,20 @@ function parseUnusual(data: Uint8Array): PubAck {
   }
   if (typeof answer !== 'object' || answer === null) answer = {};
   if (answer.error !== undefined) {
-    return { kind: 'error', code: answer.error.err_code ?? 0, description: answer.error.description ?? 'no reason given' };
+    return {
+      kind: 'error',
+      code: answer.error.err_code ?? 0,
+      description: answer.error.description ?? 'no reason given',
+    };
   }
   if (typeof answer.seq === 'number' && answer.seq > 0) {
     return { kind: 'stored', sequence: answer.seq, duplicate: answer.duplicate === true };
   }
-  return { kind: 'error', code: 0, description: 'the answer is none of JetStream; something else listens on this subject' };
+  return {
+    kind: 'error',
+    code: 0,
+    description: 'the answer is none of JetStream; something else listens on this subject',
+  };
 }
 
 /** What an answer means for a fenced append. A duplicate is no proof of anything (protocol P6). */

@@ -17,8 +17,8 @@ export interface Published {
 /** Publishes into users' streams at a high rate, each message acknowledged by JetStream. */
 export interface Publisher {
   /**
-   * Sends a message, once there is room among those not yet acknowledged. Resolves when it is sent; what became of it,
-   * `flush` tells. `body` must not change until then.
+   * Sends a message. Resolves when there is room for the next among those not yet acknowledged; what became of it,
+   * `flush` tells. `body` must not change any more.
    */
   publish(subject: string, body: Uint8Array, headers?: Readonly<Record<string, string>>): Promise<void>;
   /** Waits until every message sent is acknowledged or has failed. */
@@ -34,7 +34,15 @@ export interface PublisherOptions {
   readonly inFlightBytesMax?: number;
 }
 
-const ROOM_CHECK_MS = 60_000;
+const CONNECT_CHECK_MS = 60_000;
+/** Messages handed to the client at once: it writes what comes in one go with one system call. */
+const SEND_TOGETHER = 256;
+
+interface Waiting {
+  readonly subject: string;
+  readonly body: Uint8Array;
+  readonly headers: Readonly<Record<string, string>> | undefined;
+}
 
 export function createPublisher(link: NatsLink, options: PublisherOptions = {}): Publisher {
   const { inFlightMax = 4096, inFlightBytesMax = 16 * 1024 * 1024 } = options;
@@ -66,6 +74,19 @@ export function createPublisher(link: NatsLink, options: PublisherOptions = {}):
     for (const resolve of waiting.splice(0)) resolve();
   }
 
+  const unsent: Waiting[] = [];
+
+  function sendAll(): void {
+    for (const { subject, body, headers: given } of unsent.splice(0)) {
+      let wire: ReturnType<typeof headers> | undefined;
+      if (given !== undefined) {
+        wire = headers();
+        for (const [name, value] of Object.entries(given)) wire.set(name, value);
+      }
+      link.replies.send(subject, body, wire, (reply) => done(subject, body.length, reply));
+    }
+  }
+
   return {
     get bodyMax() {
       return link.maxPayload;
@@ -74,16 +95,13 @@ export function createPublisher(link: NatsLink, options: PublisherOptions = {}):
       while (!hasRoom(body.length)) await changed();
       while (!link.status.connected) {
         link.assertOpen();
-        await link.whenConnected(ROOM_CHECK_MS);
-      }
-      let wire: ReturnType<typeof headers> | undefined;
-      if (given !== undefined) {
-        wire = headers();
-        for (const [name, value] of Object.entries(given)) wire.set(name, value);
+        await link.whenConnected(CONNECT_CHECK_MS);
       }
       inFlight += 1;
       bytes += body.length;
-      link.replies.send(subject, body, wire, (reply) => done(subject, body.length, reply));
+      unsent.push({ subject, body, headers: given });
+      if (unsent.length >= SEND_TOGETHER) sendAll();
+      else if (unsent.length === 1) setImmediate(sendAll);
     },
     async flush(): Promise<Published> {
       while (inFlight > 0) await changed();

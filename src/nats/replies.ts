@@ -1,4 +1,4 @@
-import { type Msg, type MsgHdrs, type NatsConnection, createInbox } from 'nats';
+import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from 'nats';
 
 /**
  * Requests whose answers all come to one subscription: the last token of the reply subject names the request. The
@@ -29,6 +29,8 @@ export class Replies {
   readonly #waitMs: number;
   readonly #sweep: NodeJS.Timeout;
   #sent = 0;
+  /** Why no answer can ever be received; empty while they can. */
+  #deaf = '';
 
   /** @param inboxPrefix first tokens of the reply subject; undefined = `_INBOX`. */
   constructor(client: NatsConnection, waitMs: number, inboxPrefix?: string) {
@@ -46,6 +48,10 @@ export class Replies {
 
   /** `done` is called once; at once when the request cannot even be sent. `body` must not change before that. */
   send(subject: string, body: Uint8Array, headers: MsgHdrs | undefined, done: (reply: Reply) => void): void {
+    if (this.#deaf !== '') {
+      done({ data: undefined, cause: this.#deaf });
+      return;
+    }
     const token = (this.#sent++).toString(36);
     const reply = this.#inbox + token;
     this.#pending.set(token, { until: performance.now() + this.#waitMs, done });
@@ -74,13 +80,19 @@ export class Replies {
   }
 
   #answered(error: Error | null, message: Msg): void {
-    if (error !== null) return this.abandon(error.message);
+    if (error !== null) {
+      this.#deaf = `answers cannot be received: ${error.message} (allow it, or set another inbox prefix)`;
+      this.abandon(this.#deaf);
+      return;
+    }
     const token = message.subject.slice(this.#inbox.length);
     const pending = this.#pending.get(token);
     if (pending === undefined) return;
     this.#pending.delete(token);
     const nobody = message.data.length === 0 && message.headers?.code === 503;
-    pending.done(nobody ? { data: undefined, cause: 'nobody answers (no responders)' } : { data: message.data, cause: '' });
+    pending.done(
+      nobody ? { data: undefined, cause: 'nobody answers (no responders)' } : { data: message.data, cause: '' },
+    );
   }
 
   #expire(): void {

@@ -33,6 +33,7 @@ function nodeMeasures(): NodeMeasures {
     appends: { stored: 0, refused: 0, unknown: 0 },
     batches: 0,
     batchEvents: 0,
+    eventsCommitted: 0,
     commits: 0,
     commitBytes: 0,
     commitSeconds: secondsHistogram(),

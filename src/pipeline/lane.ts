@@ -1,6 +1,7 @@
 import { pack, unpack } from 'msgpackr';
 import { encodeDeadLetter } from '../core/events/dead-letter.ts';
 import { decodeMessage } from '../core/events/decode.ts';
+import type { Rejected } from '../core/events/decoded.ts';
 import type { Event } from '../core/events/event.ts';
 import type { SourceSettings } from '../core/events/source-settings.ts';
 import type { RuleSet } from '../core/rules/rule-set.ts';
@@ -126,6 +127,7 @@ export class Lane {
       if (messages === undefined) return await this.finish();
       const started = ports.clock.monotonic();
       for (const message of messages) this.take(message);
+      this.options.measures.pending = this.reader!.pending ?? 0;
       ports.measures.busySeconds.decode += (ports.clock.monotonic() - started) / 1000;
       this.flushWaiting();
       await this.roomForMore();
@@ -141,16 +143,25 @@ export class Lane {
     measures.bytesIn += message.body.length;
     measures.eventsIn += decoded.events.length;
     this.stamp = message.stamp > this.stamp ? message.stamp : this.stamp;
-    for (const rejected of decoded.rejected) {
-      this.addDead(message, rejected.index ?? 0, rejected.cause, rejected.message, undefined);
-    }
     if (decoded.failure !== undefined) {
       ports.logger.debug({ source: settings.name, sequence: message.sequence }, decoded.failure);
     }
     const bytes = decoded.events.length === 0 ? 0 : message.body.length / decoded.events.length;
-    for (const event of decoded.events) this.takeEvent(event, message, bytes);
+    // Strictly by index: a record that is cut between two values of a message counts on it.
+    const rejected = decoded.rejected.values();
+    let next = rejected.next();
+    for (const event of decoded.events) {
+      for (; !next.done && (next.value.index ?? 0) < event.index; next = rejected.next())
+        this.reject(next.value, message);
+      this.takeEvent(event, message, bytes);
+    }
+    for (; !next.done; next = rejected.next()) this.reject(next.value, message);
     this.position = whole(message.sequence);
     measures.watermarkMs = this.time.watermark;
+  }
+
+  private reject({ index, cause, message: text }: Rejected, message: LogMessage): void {
+    this.addDead(message, index ?? 0, cause, text, index);
   }
 
   private takeEvent(event: Event, message: LogMessage, bytes: number): void {
@@ -160,20 +171,21 @@ export class Lane {
     this.options.measures.eventsWithoutKey += keyless;
     for (const { shard, routes } of shards) {
       const routed: RoutedEvent = { event, lag, routes };
-      if (message.body.length > this.options.ports.log.bodyMax / GROWTH_MAX && !this.fits(routed, message)) continue;
+      if (message.body.length > this.options.ports.log.bodyMax / GROWTH_MAX && !this.fits(routed, message, before))
+        continue;
       this.shards[shard]!.add({ seq: event.seq, index: event.index, before, bytes, routed });
     }
-    if (failures.length > 0) this.addDead(message, event.index, 'key', failures.join(' '), event.index);
+    if (failures.length > 0) this.addDead(message, event.index, 'key', failures.join(' '), event.index, before);
   }
 
   /** Whether an event of a large message fits into a record of its own; else it is a dead letter. */
-  private fits(routed: RoutedEvent, message: LogMessage): boolean {
+  private fits(routed: RoutedEvent, message: LogMessage, before: InstantMs): boolean {
     const { index } = routed.event;
     const { bodyMax } = this.options.ports.log;
     const bytes = this.encodeEvents([routed], this.position, this.position, this.time.watermark).length;
     if (bytes <= bodyMax - 64) return true;
     const text = `The event takes ${bytes} bytes in a shard's record, more than the server's limit of ${bodyMax} allows.`;
-    this.addDead(message, index, 'tooLarge', text, index);
+    this.addDead(message, index, 'tooLarge', text, index, before);
     return false;
   }
 
@@ -189,6 +201,7 @@ export class Lane {
     cause: 'undecodable' | 'extraction' | 'time' | 'tooLarge' | 'key',
     text: string,
     eventIndex: number | undefined,
+    before: InstantMs = this.time.watermark,
   ): void {
     const { settings, ports, measures } = this.options;
     const letter = encodeDeadLetter(
@@ -209,7 +222,7 @@ export class Lane {
       },
       ports.log.bodyMax - 1024,
     );
-    const item: DeadItem = { seq: message.sequence, index, before: this.time.watermark, bytes: letter.length, letter };
+    const item: DeadItem = { seq: message.sequence, index, before, bytes: letter.length, letter };
     this.dead.add(item);
     measures.deadLetters.set(cause, (measures.deadLetters.get(cause) ?? 0) + 1);
   }
@@ -250,12 +263,10 @@ export class Lane {
   }
 
   private pump(output: LaneOutput<LaneItem>): void {
-    output
-      .flush(output === (this.dead as unknown) ? { ...this.progress, watermark: BEGINNING } : this.progress)
-      .then(() => {
-        this.wake();
-        if (!this.stopped && output.backlog > 0) this.pump(output);
-      }, this.failed);
+    output.flush(this.progress).then(() => {
+      this.wake();
+      if (!this.stopped && output.backlog > 0) this.pump(output);
+    }, this.failed);
   }
 
   private async roomForMore(): Promise<void> {
@@ -281,11 +292,23 @@ export class Lane {
     const { ports, heartbeat } = this.options;
     let cancel: () => void = () => undefined;
     const again = () => {
-      if (this.reader !== undefined && !this.stopped) this.flushBehind();
+      if (this.reader !== undefined && !this.stopped) {
+        this.moveOverForeign();
+        this.flushBehind();
+      }
       cancel = ports.clock.after(duration(heartbeat), again);
     };
     cancel = ports.clock.after(duration(heartbeat), again);
     return () => cancel();
+  }
+
+  /**
+   * A filtered source is read far beyond its last message while others fill the stream. Without moving on with the
+   * reader, a restart would ask for a position that the stream's retention has long passed.
+   */
+  private moveOverForeign(): void {
+    const read = (this.reader?.position ?? 0) - 1;
+    if (read > this.position.seq && this.backlog() === 0) this.position = whole(read);
   }
 
   private flushBehind(): void {

@@ -62,6 +62,7 @@ export class Relay {
     let attempt = 0;
     while (queue.outputs.length > 0 && !this.stopped) {
       queue.end ??= await this.endOf(queue.subject);
+      if (this.stopped) break;
       const next = queue.outputs[0]!;
       if (next.ordinal <= queue.end.ordinal) {
         this.done(queue);

@@ -66,7 +66,11 @@ export class ShardOwner {
       const { state } = journal;
       this.noteCommitted(state.lanes.values());
       for (const outputs of journal.outputs) this.relay.add(outputs);
-      this.actors = new KeyActors((keyspace, key) => state.table.packed(keyspace, key), measures.node);
+      this.actors = new KeyActors(
+        (keyspace, key) => state.table.packed(keyspace, key),
+        this.options.actorsMax,
+        measures.node,
+      );
       this.reader = ports.log.read(subjects.shardLogOfAllLanes(shard), state.cursor + 1);
       measures.node.recoveries += 1;
       observeSeconds(measures.node.recoverySeconds, (ports.clock.monotonic() - started) / 1000);
@@ -120,6 +124,7 @@ export class ShardOwner {
     const { measures, ports } = this.options;
     let flying: Promise<void> = Promise.resolve();
     let quiet = 0;
+    let events = 0;
     let heard = new Map<string, LaneState>();
     let sweptAt = journal.state.processingTime;
     for (;;) {
@@ -134,6 +139,7 @@ export class ShardOwner {
         heard.set(lane, journal.state.lanes.get(lane)!);
       }
       quiet += 1;
+      events += batch.events;
       if (changes.length > 0 || outputs.length > 0 || batcher.names.length > 0 || quiet >= QUIET_MAX) {
         const commit = {
           incarnation,
@@ -151,9 +157,12 @@ export class ShardOwner {
         await this.relay.below(RELAY_MAX);
         if (this.stopped) return;
         const started = ports.clock.monotonic();
+        const committed = events;
+        events = 0;
         flying = journal.commit(commit).then(({ bytes }) => {
           measures.node.commits += 1;
           measures.node.commitBytes += bytes;
+          measures.node.eventsCommitted += committed;
           observeSeconds(measures.node.commitSeconds, (ports.clock.monotonic() - started) / 1000);
           this.relay.add(commit.outputs);
           this.noteCommitted(commit.lanes);
@@ -164,7 +173,12 @@ export class ShardOwner {
       } else {
         // Nothing of it needs to be stored: it is settled as soon as what came before it is.
         const lanes = [...heard.values()];
-        flying = flying.then(() => this.noteCommitted(lanes));
+        const committed = events;
+        events = 0;
+        flying = flying.then(() => {
+          measures.node.eventsCommitted += committed;
+          this.noteCommitted(lanes);
+        });
         flying.catch(this.failed);
       }
       sweptAt = this.sweep(journal.state, sweptAt);
@@ -287,9 +301,9 @@ export class ShardOwner {
 
   /** Passivates idle actors, by the shard's processing time: no clock of this node decides what is in memory. */
   private sweep({ processingTime }: ShardState, sweptAt: InstantMs): InstantMs {
-    const due = !(processingTime - sweptAt < IDLE_MS);
-    if (!due && !this.actors!.isCrowded(this.options.actorsMax)) return sweptAt;
-    this.actors!.sweep();
+    const idle = !(processingTime - sweptAt < IDLE_MS);
+    if (!idle && !this.actors!.isCrowded) return sweptAt;
+    this.actors!.sweep(idle);
     return processingTime;
   }
 

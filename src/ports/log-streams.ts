@@ -1,3 +1,5 @@
+import { PortError } from './port-error.ts';
+
 /**
  * The streams of a deployment and the subjects that each holds. `<prefix>.<kind>.…` is in exactly one of them, so that
  * every implementation of `FencedLog` gives the same subjects one common order.
@@ -26,4 +28,15 @@ export function logStreamOf(prefix: string, subject: string): LogStreamName {
   const stream = subject.startsWith(`${prefix}.`) ? streamOfKind.get(kind) : undefined;
   if (stream === undefined) throw new TypeError(`'${subject}' is no subject of the deployment '${prefix}'`);
   return stream;
+}
+
+/** The most that the headers of an append may take, each with its name, its value and 4 bytes. */
+export const HEADER_BYTES_MAX = 896;
+
+/** @throws {PortError} TOO_LARGE */
+export function assertHeaderSize(subject: string, headers: Readonly<Record<string, string>>): void {
+  let size = 0;
+  for (const [name, value] of Object.entries(headers)) size += Buffer.byteLength(name) + Buffer.byteLength(value) + 4;
+  if (size <= HEADER_BYTES_MAX) return;
+  throw new PortError('TOO_LARGE', `${subject}: headers of ${size} bytes exceed the ${HEADER_BYTES_MAX} kept for them`);
 }

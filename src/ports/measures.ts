@@ -49,6 +49,8 @@ export interface NodeMeasures {
   readonly appends: { stored: number; refused: number; unknown: number };
   batches: number;
   batchEvents: number;
+  /** Events of shard logs whose consequences are committed. An event that goes to several shards counts in each. */
+  eventsCommitted: number;
   commits: number;
   commitBytes: number;
   readonly commitSeconds: SecondsHistogram;

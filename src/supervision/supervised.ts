@@ -32,8 +32,9 @@ export class Supervised {
     this.options = options;
   }
 
-  start(): void {
-    this.ended = this.keepWorking();
+  /** @param before what must have ended first: an earlier run of the same shard or lane */
+  start(before: Promise<void> = Promise.resolve()): void {
+    this.ended = before.then(() => this.keepWorking());
   }
 
   async stop(): Promise<void> {

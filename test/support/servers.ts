@@ -19,7 +19,7 @@ const NEWEST_SUITE = 'sid';
  * (`NATS_SERVER_NEWEST`, else fetched). One that is missing is an error, never a skipped test.
  */
 export async function servers(): Promise<readonly TestServer[]> {
-  const newest = process.env['NATS_SERVER_NEWEST'];
+  const newest = process.env.NATS_SERVER_NEWEST;
   if (newest !== undefined && newest !== '' && !(await isExecutable(newest))) {
     throw new Error(`NATS_SERVER_NEWEST names ${newest}, which cannot be executed`);
   }

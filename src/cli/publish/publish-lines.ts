@@ -1,7 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Packr } from 'msgpackr';
 import { utf8 } from '../../core/events/json.ts';
+import { duration } from '../../core/time/units.ts';
 import type { Published, Publisher } from '../../nats/publisher.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { Template } from './template.ts';
 
 /**
@@ -22,6 +23,8 @@ export interface PublishOptions {
   readonly msgpack: boolean;
   /** The only stream that may store them; undefined = whichever listens. */
   readonly stream: string | undefined;
+  /** By which the rate is kept. */
+  readonly clock: Clock;
   /** Told of every line left out. @param line its number over all input, from 1. */
   readonly onSkipped: (line: number, reason: string) => void;
   /** Told of the events taken so far, after every read of the input. */
@@ -69,7 +72,7 @@ class Sender {
   taken = 0;
   readonly #publisher: Publisher;
   readonly #options: PublishOptions;
-  readonly #began = performance.now();
+  readonly #began: number;
   /** Those that every message has. */
   readonly #headers: Readonly<Record<string, string>>;
   /** The open message: encoded events of one subject. */
@@ -83,6 +86,7 @@ class Sender {
   constructor(publisher: Publisher, options: PublishOptions) {
     this.#publisher = publisher;
     this.#options = options;
+    this.#began = options.clock.monotonic();
     this.#headers = {
       ...(options.msgpack ? { 'Content-Type': 'application/msgpack' } : {}),
       ...(options.stream === undefined ? {} : { 'Nats-Expected-Stream': options.stream }),
@@ -150,12 +154,12 @@ class Sender {
 
   /** Waits until the next event is due. An open message waits along: a rate is an average, and a batch is as asked. */
   async #pace(): Promise<void> {
-    const { rate } = this.#options;
+    const { rate, clock } = this.#options;
     if (rate === undefined) return;
     const due = (this.taken / rate) * 1000;
-    const wait = due - (performance.now() - this.#began);
+    const wait = due - (clock.monotonic() - this.#began);
     if (wait < PACE_MS) return;
-    await sleep(wait);
+    await new Promise<void>((resolve) => clock.after(duration(wait), resolve));
   }
 
   async #send(id: string | undefined): Promise<void> {

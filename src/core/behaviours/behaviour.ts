@@ -37,7 +37,8 @@ export interface Emission {
 /** What the engine saw that is no match: a failed expression, a limit reached. Counted and logged by the shell. */
 export type Incident =
   | { readonly kind: 'expressionFailed'; readonly where: string; readonly message: string }
-  | { readonly kind: 'limitReached'; readonly limit: string; readonly answer: string }
+  /** `events`: what was dropped, when the rule wants it as a dead letter. */
+  | { readonly kind: 'limitReached'; readonly limit: string; readonly answer: string; readonly events?: readonly StepEvents[] }
   | { readonly kind: 'late'; readonly byMs: number };
 
 /** Where a behaviour puts what it has to say, in the order it happens. */

@@ -147,8 +147,8 @@ export class Desk implements Output, CellWriter {
   readonly touched: number[] = [];
   private key!: KeyStep;
   private program!: KeyspaceProgram;
-  private said: Said[] = [];
-  private incidents: RuleIncident[] = [];
+  private said: Said[] = NO_SAID;
+  private incidents: RuleIncident[] = NO_INCIDENTS;
   private readonly writer = new ByteWriter(1024);
   private record = 0;
   private phase = EVENT;
@@ -160,8 +160,8 @@ export class Desk implements Output, CellWriter {
     this.program = program;
     this.touched.length = 0;
     this.writer.reset();
-    if (this.said.length > 0) this.said = [];
-    if (this.incidents.length > 0) this.incidents = [];
+    this.said = NO_SAID;
+    this.incidents = NO_INCIDENTS;
   }
 
   stand(record: number, phase: number, place: number, route: number): void {
@@ -177,10 +177,12 @@ export class Desk implements Output, CellWriter {
 
   emit(emission: Emission): void {
     const { record, phase, place, route, key } = this;
+    if (this.said === NO_SAID) this.said = [];
     this.said.push({ record, phase, place, route, key, rule: this.program.rules[this.speaking]!, emission });
   }
 
   incident(incident: Incident): void {
+    if (this.incidents === NO_INCIDENTS) this.incidents = [];
     this.incidents.push({ rule: this.program.rules[this.speaking]!, incident });
   }
 
@@ -207,6 +209,9 @@ export class Desk implements Output, CellWriter {
 const EVENT = 0;
 const TIMER = 1;
 const NOTHING = new Uint8Array(0);
+/** Most turns say nothing; these stand for that and are never written to. */
+const NO_SAID: Said[] = [];
+const NO_INCIDENTS: RuleIncident[] = [];
 
 /** One event for one key, and where in the batch it stands. */
 export interface TurnItem {

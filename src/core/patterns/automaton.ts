@@ -122,7 +122,7 @@ function flatten(pattern: Pattern, logic: Logic, start: GraphState, warnings: re
     hasGapLimits: gaps.some((gap) => gap !== Number.POSITIVE_INFINITY),
     ordered: rows.every((row, index) => neverForks(row, completes.slice(actionsFrom[index], actionsFrom[index + 1]), pattern, logic)),
     mayRepeat: [...allStages(pattern.stages)].some(
-      (stage) => (stage.kind === 'group' && stage.stages.every(canBeEmpty)) || stage.kind === 'anyOf',
+      (stage) => stage.kind === 'group' && (stage.quantifier.max > 1 || stage.stages.every(canBeEmpty)),
     ),
     warnings,
   };

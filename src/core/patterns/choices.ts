@@ -22,7 +22,8 @@ export function buildAnyOf(builder: GraphBuilder, stage: AnyOfStage, exit: Conti
   const alternatives = stage.alternatives.map((alternative) => ({
     where: logic.condition((alternative[0] as StepStage).where),
     // Entered strictly, an alternative has no IGNORE of its own: passing events over is decided here, for all of them.
-    body: builder.sequence(alternative, exit, { ...place, outer: 'strict', innerOfGroup: undefined, leavable: false }),
+    // What follows is copied, so that a greedy end of one alternative blinds it after this alternative only.
+    body: builder.sequence(alternative, continuation((bans) => exit.enter(bans).copy()), { ...place, outer: 'strict', innerOfGroup: undefined, leavable: false }),
   }));
   return continuation((bans) => {
     const ways = alternatives.flatMap(({ where, body }) =>

@@ -130,18 +130,18 @@ export class GraphBuilder {
     const between = logic.and(open, this.ignoring(place.innerOfGroup ?? stage.quantifier.inner, where, place), inSpan);
 
     const blinds = greedy && min !== max;
-    const blinded = blinds ? restrictedExit(exit, logic.not(fits), logic) : exit;
+    const seeing = blinds ? exit.restrict(logic, logic.not(fits)) : exit;
     /** An event that fits `until` is shown to what follows even when it fits the greedy step as well. */
     const leave = (state: GraphState, bans: readonly Ban[]): void => {
-      if (blinds && open !== YES) state.proceed(logic.not(open), exit.enter(bans));
-      state.proceed(blinds ? open : YES, blinded.enter(bans));
+      if (blinds && open !== YES) state.proceed(logic.not(open), seeing.enter(bans));
+      state.proceed(blinds ? open : YES, exit.enter(bans));
     };
 
     const waiting = (repeated ? within : least(within, stage.withinPrevious)) ?? never;
-    const single: Single = { step: stage.step, take, ignore: between, gapLimit: waiting, twinGapLimit: never };
+    const single: Single = { step: stage.step, take, twinTake: take, ignore: between, gapLimit: waiting, twinGapLimit: never };
     const gap = waiting === never ? YES : logic.gapBelow(waiting);
     const { following } = place;
-    let rest = blinded;
+    let rest = exit;
     if (max === never) {
       rest = this.#loop(single, gap, leave, following);
     } else {
@@ -267,6 +267,8 @@ type Leave = (state: GraphState, bans: readonly Ban[]) => void;
 interface Single {
   readonly step: number;
   readonly take: Term;
+  /** As `take`, for the twin. */
+  readonly twinTake: Term;
   readonly ignore: Term;
   readonly gapLimit: number;
   readonly twinGapLimit: number;
@@ -280,7 +282,7 @@ function enterable(single: Single, taken: Continuation, leave: Leave | undefined
     leave?.(state, bans);
     if (hasTwin) {
       const twin = new GraphState('normal', single.step, single.twinGapLimit);
-      twin.take(single.take, next);
+      twin.take(single.twinTake, next);
       twin.ignore(single.ignore, twin);
       twin.heed(bans);
       state.ignore(single.ignore, twin);
@@ -302,11 +304,6 @@ function position(
 ): Continuation {
   const here = enterable(single, taken, leave && ((state) => leave(state, none)), hasTwin);
   return continuation(() => here.enter(following));
-}
-
-/** The continuation whose first states act only while `when` holds. */
-function restrictedExit(exit: Continuation, when: Term, logic: Logic): Continuation {
-  return continuation((bans) => exit.enter(bans).restricted(logic, when));
 }
 
 function least(one: number | undefined, other: number | undefined): number | undefined {

@@ -1,4 +1,4 @@
-import { type Logic, NO, type Term, YES } from './logic.ts';
+import { type Logic, NO, type Term } from './logic.ts';
 
 // The automaton while it is being built: states that point at each other. `automaton.ts` flattens it for running.
 //
@@ -49,15 +49,18 @@ export class GraphState {
     if (when !== NO) this.edges.push({ kind: 'stop', when });
   }
 
-  /** A state with the same edges, each only while `when` holds as well; loops on the state itself move along. */
-  restricted(logic: Logic, when: Term): GraphState {
-    if (when === YES || this.edges.length === 0) return this;
-    const copy = new GraphState(this.kind, this.step, this.gapLimit);
-    for (const edge of this.edges) {
+  /** Keeps every edge there is now only while `when` holds as well. */
+  restrict(logic: Logic, when: Term): void {
+    for (const edge of this.edges.splice(0)) {
       const both = logic.and(edge.when, when);
-      if (edge.kind === 'stop') copy.stop(both);
-      else if (both !== NO) copy.edges.push({ ...edge, when: both, to: edge.to === this ? copy : edge.to });
+      if (both !== NO) this.edges.push({ ...edge, when: both });
     }
+  }
+
+  /** A state with the same edges; loops on the state itself move along. */
+  copy(): GraphState {
+    const copy = new GraphState(this.kind, this.step, this.gapLimit);
+    for (const edge of this.edges) copy.edges.push('to' in edge && edge.to === this ? { ...edge, to: copy } : edge);
     return copy;
   }
 }
@@ -74,19 +77,39 @@ export interface Ban {
  */
 export interface Continuation {
   enter(bans: readonly Ban[]): GraphState;
+  /**
+   * Makes its first states act only while `when` holds, whichever way they are entered.
+   * @returns the same without this restriction
+   */
+  restrict(logic: Logic, when: Term): Continuation;
 }
 
 /** Builds each variant once. */
 export function continuation(build: (bans: readonly Ban[]) => GraphState): Continuation {
   const built = new Map<string, GraphState>();
+  const restrictions: ((state: GraphState) => void)[] = [];
+  const enter = (bans: readonly Ban[]): GraphState => {
+    const name = bans.map((ban) => ban.step).join();
+    const known = built.get(name);
+    if (known !== undefined) return known;
+    const state = build(bans);
+    for (const restriction of restrictions) restriction(state);
+    built.set(name, state);
+    return state;
+  };
   return {
-    enter(bans) {
-      const name = bans.map((ban) => ban.step).join();
-      const known = built.get(name);
-      if (known !== undefined) return known;
-      const state = build(bans);
-      built.set(name, state);
-      return state;
+    enter,
+    restrict(logic, when) {
+      const before = new Map<GraphState, GraphState>();
+      // Several variants may be one state.
+      const apply = (state: GraphState): void => {
+        if (before.has(state)) return;
+        before.set(state, state.copy());
+        state.restrict(logic, when);
+      };
+      built.forEach(apply);
+      restrictions.push(apply);
+      return continuation((bans) => before.get(enter(bans))!);
     },
   };
 }

@@ -1,5 +1,4 @@
-import type { Incident } from '../behaviours/behaviour.ts';
-import type { Output } from '../behaviours/behaviour.ts';
+import type { Incident, Output } from '../behaviours/behaviour.ts';
 import { Failure } from './expressions/failure.ts';
 
 /** Most incidents that one event of one key reports; a loop over partial matches may fail in each. */
@@ -14,7 +13,11 @@ export class FailureSink {
 
   /** @param where names the expression: "step `login`, where" */
   report(where: string, message: string): void {
-    if (this.waiting.length >= INCIDENTS_MAX || this.waiting.some((one) => one.kind === 'expressionFailed' && one.where === where)) return;
+    if (
+      this.waiting.length >= INCIDENTS_MAX ||
+      this.waiting.some((one) => one.kind === 'expressionFailed' && one.where === where)
+    )
+      return;
     this.waiting.push({ kind: 'expressionFailed', where, message });
   }
 
@@ -22,7 +25,8 @@ export class FailureSink {
   settle(value: unknown, where: string): boolean {
     if (value === true) return true;
     if (value instanceof Failure) this.report(where, value.message);
-    else if (value !== false && value !== null && value !== undefined) this.report(where, 'the condition gave neither true nor false');
+    else if (value !== false && value !== null && value !== undefined)
+      this.report(where, 'the condition gave neither true nor false');
     return false;
   }
 

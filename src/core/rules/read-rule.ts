@@ -1,6 +1,6 @@
 import type { OnLimit } from '../patterns/pattern.ts';
 import { listed } from './did-you-mean.ts';
-import type { MapNode, Problems, RuleDocument } from './document.ts';
+import type { DocumentNode, MapNode, Problems, RuleDocument } from './document.ts';
 import { FieldReader, nodeName } from './field-reader.ts';
 import { readExpression } from './read-expression.ts';
 import { readStages } from './read-stages.ts';
@@ -62,6 +62,9 @@ export function readRule(document: RuleDocument, problems: Problems): RuleSource
   const from = readFrom(reader, problems);
   const key = readKey(reader, problems);
   const patternNode = reader.get('pattern');
+  const before = problems.list.length;
+  const stages = patternNode === undefined ? [] : readStages(patternNode, problems);
+  const incomplete = problems.list.length > before;
   if (!reader.has('pattern')) {
     problems.add(
       'RULE_PATTERN_MISSING',
@@ -73,20 +76,22 @@ export function readRule(document: RuleDocument, problems: Problems): RuleSource
   const source: RuleSource = {
     name: name ?? '',
     place: root.place,
-    namePlace: reader.placeOf('rule'),
+    namePlace: reader.get('rule')?.place ?? root.place,
     description: reader.text('description'),
     severity: reader.text('severity'),
     labels: readLabels(reader, problems),
     from,
     key,
     where: readExpression(reader, 'where'),
-    stages: patternNode === undefined ? [] : readStages(patternNode, problems),
+    stages,
+    incomplete,
     within: reader.duration('within'),
     afterMatch: readAfterMatch(reader, problems),
+    afterMatchWritten: reader.has('afterMatch'),
     emitTimeouts: reader.oneOf('onTimeout', ['emit', 'drop']) === 'emit',
     limits: readLimits(reader, problems),
     emit: reader.get('emit'),
-    digest: document.digest,
+    digest: hasFunctions(root) ? document.digest : undefined,
   };
   reader.rest(FIELDS, (field) => {
     if (!LATER.includes(field)) return undefined;
@@ -238,4 +243,9 @@ function readLimits(reader: FieldReader, problems: Problems): RuleSource['limits
   };
   inner.rest(['partialMatches', 'stateBytes', 'onLimit']);
   return limits;
+}
+
+function hasFunctions(node: DocumentNode): boolean {
+  if (node.kind === 'map') return node.fields.some(({ value }) => hasFunctions(value));
+  return node.kind === 'list' ? node.items.some(hasFunctions) : node.kind === 'function';
 }

@@ -66,7 +66,7 @@ function readStage(node: MapNode, first: boolean, problems: Problems, depth: num
   if (verb === undefined || verbs.length > 1) {
     const what = verb === undefined ? 'the step does not say how it follows' : `the step says ${listed(verbs, 'and')}`;
     problems.add('STEP_VERB', node.place, what, `give it one of ${listed(VERBS)}, with its name`);
-    for (const one of verbs) reader.get(one);
+    for (const one of [...verbs, ...CONDITION_FIELDS]) reader.get(one);
   } else if (first !== (verb === 'begin')) {
     problems.add(
       'STEP_VERB',

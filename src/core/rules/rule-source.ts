@@ -19,8 +19,12 @@ export interface RuleSource {
   /** Filters what the rule sees at all, before the pattern. */
   readonly where: ExpressionSource | undefined;
   readonly stages: readonly StageSource[];
+  /** True when some stage could not be read, so that the structure of the pattern is not to be judged. */
+  readonly incomplete: boolean;
   readonly within: DurationMs | undefined;
   readonly afterMatch: AfterMatchSource | undefined;
+  /** Whether `afterMatch` stands there, readable or not. */
+  readonly afterMatchWritten: boolean;
   readonly emitTimeouts: boolean;
   readonly limits: {
     readonly partialMatches: number | undefined;
@@ -28,6 +32,7 @@ export interface RuleSource {
     readonly onLimit: OnLimit | undefined;
   };
   readonly emit: DocumentNode | undefined;
+  /** Digest of the module it comes from; undefined for YAML and for modules' rules without functions. */
   readonly digest: string | undefined;
 }
 

@@ -1,5 +1,5 @@
-import type { ScopeStep } from './expressions/term.ts';
 import type { Problems } from './document.ts';
+import type { ScopeStep } from './expressions/term.ts';
 import type { StageSource, StepContent } from './rule-source.ts';
 
 /** A step with its place in the pattern: what decides whether an expression elsewhere can know its events. */
@@ -57,12 +57,24 @@ export function stepTable(stages: readonly StageSource[], problems: Problems): r
 
   function add(stage: StageSource, content: StepContent, around: Omit<Position, 'at'>): void {
     const index = entries.length;
-    const entry = { index, content, stage, many: around.loops.length > 0, bans: isBan(stage), position: { ...around, at: index } };
+    const entry = {
+      index,
+      content,
+      stage,
+      many: around.loops.length > 0,
+      bans: isBan(stage),
+      position: { ...around, at: index },
+    };
     const known = names.get(content.name);
     if (known === undefined) names.set(content.name, entry);
     else {
       const line = known.content.namePlace.line;
-      problems.add('STEP_NAME_TWICE', content.namePlace, `there are two steps \`${content.name}\`, the first on line ${line}`, 'give each step its own name');
+      problems.add(
+        'STEP_NAME_TWICE',
+        content.namePlace,
+        `there are two steps \`${content.name}\`, the first on line ${line}`,
+        'give each step its own name',
+      );
     }
     entries.push(entry);
   }
@@ -73,13 +85,21 @@ export function stepTable(stages: readonly StageSource[], problems: Problems): r
 
 /** The steps as an expression at `position` may use them; without a position, as `emit` may. */
 export function scopeSteps(entries: readonly StepEntry[], position?: Position): ReadonlyMap<string, ScopeStep> {
-  return new Map(entries.map((entry) => [entry.content.name, { index: entry.index, many: entry.many, unusable: unusable(entry, position) }]));
+  return new Map(
+    entries.map((entry) => [
+      entry.content.name,
+      { index: entry.index, many: entry.many, unusable: unusable(entry, position) },
+    ]),
+  );
 }
 
 function unusable(entry: StepEntry, position: Position | undefined): ScopeStep['unusable'] {
   const { name } = entry.content;
   if (entry.bans) {
-    return { message: `\`${name}\` is forbidden, not taken, so it has no events`, fix: 'name a step that takes events' };
+    return {
+      message: `\`${name}\` is forbidden, not taken, so it has no events`,
+      fix: 'name a step that takes events',
+    };
   }
   if (position === undefined) return undefined;
   const own = entry.position;
@@ -87,12 +107,21 @@ function unusable(entry: StepEntry, position: Position | undefined): ScopeStep['
   for (const [stage, branch] of own.branches) {
     const other = position.branches.get(stage);
     if (other !== undefined && other !== branch) {
-      return { message: `\`${name}\` belongs to another alternative, so it never has events here`, fix: 'name a step of this alternative, or one before' };
+      return {
+        message: `\`${name}\` belongs to another alternative, so it never has events here`,
+        fix: 'name a step of this alternative, or one before',
+      };
     }
   }
   if (own.at === position.at) {
-    return { message: `\`${name}\` is this step itself, which has taken nothing yet`, fix: 'the event that is looked at is `event`' };
+    return {
+      message: `\`${name}\` is this step itself, which has taken nothing yet`,
+      fix: 'the event that is looked at is `event`',
+    };
   }
   if (own.at < position.at || own.unordered.some((stage) => position.unordered.includes(stage))) return undefined;
-  return { message: `\`${name}\` comes later, so it has no events yet`, fix: 'name a step before this one, or move the condition to the later step' };
+  return {
+    message: `\`${name}\` comes later, so it has no events yet`,
+    fix: 'name a step before this one, or move the condition to the later step',
+  };
 }

@@ -48,8 +48,10 @@ export class TimerIndex {
       const entry = heap.pop() as number;
       // The same wake time may have been pushed twice for one entry; such twins come up next to each other or are
       // filtered by the caller's set of keys.
-      if (entry !== last && this.valid(entry, scope) === top) due.push(entry);
-      last = entry;
+      if (entry !== last && this.valid(entry, scope) === top) {
+        due.push(entry);
+        last = entry;
+      }
       top = heap.peekValue();
     }
     return due;

@@ -28,7 +28,8 @@ export function parseSourcesFile(text: string): AptSource[] {
     const key = (fields.get('signed-by') ?? '').trim();
     // A key written out in the file cannot be named on one line; apt's default keys hold the distribution's own.
     const signedBy = key.startsWith('/') ? key : undefined;
-    for (const uri of words('uris')) found.push({ uri, suites: words('suites'), components: words('components'), signedBy });
+    for (const uri of words('uris'))
+      found.push({ uri, suites: words('suites'), components: words('components'), signedBy });
   }
   return found;
 }

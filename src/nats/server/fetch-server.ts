@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { access, chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { constants } from 'node:fs';
+import { access, chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -16,8 +16,11 @@ const run = promisify(execFile);
 const PACKAGE = 'nats-server';
 
 /** Where fetched servers are kept; each suite has a folder. */
-export function cachedServer(suite: string, environment: Readonly<Record<string, string | undefined>> = process.env): string {
-  const cache = environment['XDG_CACHE_HOME'] || join(environment['HOME'] || homedir(), '.cache');
+export function cachedServer(
+  suite: string,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): string {
+  const cache = environment.XDG_CACHE_HOME || join(environment.HOME || homedir(), '.cache');
   return join(cache, 'corral', `${PACKAGE}-${suite}`, PACKAGE);
 }
 
@@ -53,7 +56,8 @@ export async function fetchServer(suite?: string): Promise<string> {
     await download(work, sourceLine(source, wanted));
     await keep(await unpacked(work), target, basename(work));
   } catch (cause) {
-    const why = cause instanceof Error ? ((cause as { stderr?: string }).stderr || cause.message).trim() : String(cause);
+    const why =
+      cause instanceof Error ? ((cause as { stderr?: string }).stderr || cause.message).trim() : String(cause);
     throw missing(suite, why, cause);
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -69,7 +73,11 @@ async function findSource(own: string | undefined): Promise<AptSource | undefine
   }
   for (const file of files) {
     const text = await readFile(file, 'utf8').catch(() => '');
-    const sources = file.endsWith('.sources') ? parseSourcesFile(text) : file.endsWith('.list') ? parseListFile(text) : [];
+    const sources = file.endsWith('.sources')
+      ? parseSourcesFile(text)
+      : file.endsWith('.list')
+        ? parseListFile(text)
+        : [];
     const found = sources.find(({ suites }) => own !== undefined && suites.includes(own));
     if (found !== undefined) return found;
   }

@@ -11,7 +11,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * @throws {NatsSetupError} NATS_SERVER_MISSING, saying how to get one
  */
 export async function findServer(environment: Environment = process.env): Promise<string> {
-  const named = environment['NATS_SERVER'];
+  const named = environment.NATS_SERVER;
   if (named !== undefined && named !== '') {
     if (await isExecutable(named)) return named;
     throw new NatsSetupError(
@@ -20,12 +20,13 @@ export async function findServer(environment: Environment = process.env): Promis
     );
   }
   // Debian puts it where only root's PATH looks.
-  const folders = [...(environment['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/bin'];
+  const folders = [...(environment.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/bin'];
   for (const folder of folders.filter((one) => one !== '')) {
     const file = join(folder, 'nats-server');
     if (await isExecutable(file)) return file;
   }
   const suite = await ownSuite();
-  if (suite !== undefined && (await isExecutable(cachedServer(suite, environment)))) return cachedServer(suite, environment);
+  if (suite !== undefined && (await isExecutable(cachedServer(suite, environment))))
+    return cachedServer(suite, environment);
   return fetchServer();
 }

@@ -3,7 +3,7 @@ import { listed, suggestion } from '../did-you-mean.ts';
 import { Failure, failure } from './failure.ts';
 import type { ASTNode } from './syntax.ts';
 import type { Context, Run, RunEvent, Term } from './term.ts';
-import { fieldOf, hasField, isMap, typeOf } from './values.ts';
+import { fieldOf, fieldReader, hasField, isMap, type ReadField, typeOf } from './values.ts';
 
 /** What `meta` has: the envelope of the current event. */
 const META: Readonly<Record<string, { readonly type: Term['type']; readonly read: (event: Event) => unknown }>> = {
@@ -41,7 +41,7 @@ export function compileName(context: Context, node: Extract<ASTNode, { op: 'id' 
   }
   if (name === 'meta' && context.scope.event) {
     context.uses.meta = true;
-    return { node, type: 'map', mayFail: false, meta: (event) => event, run: (event) => metaOf(event) };
+    return { node, type: 'map', mayFail: false, meta: true, run: (event) => metaOf(event) };
   }
   if (name === 'key' && context.scope.key) {
     context.uses.key = true;
@@ -108,7 +108,7 @@ function unknownName(context: Context, node: ASTNode, name: string): Term {
 /** `a.b` and `a["b"]`. */
 export function compileMember(context: Context, node: ASTNode, of: ASTNode, name: string): Term {
   const base = context.compile(of);
-  if (base.meta !== undefined) return compileMeta(context, node, base.meta, name);
+  if (base.meta === true) return compileMeta(context, node, name);
   if (base.events !== undefined) {
     return context.problem(
       'EXPRESSION_TYPE',
@@ -137,28 +137,34 @@ export function compileMember(context: Context, node: ASTNode, of: ASTNode, name
 }
 
 function readEventPath(path: readonly string[]): Run {
-  const [a, b] = path as [string, string];
-  if (path.length === 1) return (event) => fieldOf(event.data, a);
-  if (path.length === 2) return (event) => fieldOf(fieldOf(event.data, a), b);
-  return (event) => path.reduce((value, name) => fieldOf(value, name), event.data);
+  const readers = path.map(fieldReader);
+  const [a, b] = readers as [ReadField, ReadField];
+  if (path.length === 1) return (event) => a(event.data);
+  if (path.length === 2) return (event) => b(a(event.data));
+  return (event) => {
+    let value = event.data;
+    for (const read of readers) value = read(value);
+    return value;
+  };
 }
 
 function readField(base: Term, name: string): Run {
+  const read = fieldReader(name);
   const denoted = base.event;
   if (denoted !== undefined) {
     return (event, taken, key) => {
       const found = denoted(event, taken, key);
-      return found instanceof Failure ? found : fieldOf(found?.data, name);
+      return found instanceof Failure ? found : read(found?.data);
     };
   }
   const run = base.run;
   return (event, taken, key) => {
     const value = run(event, taken, key);
-    return value instanceof Failure ? value : fieldOf(value, name);
+    return value instanceof Failure ? value : read(value);
   };
 }
 
-function compileMeta(context: Context, node: ASTNode, of: RunEvent, name: string): Term {
+function compileMeta(context: Context, node: ASTNode, name: string): Term {
   const field = Object.hasOwn(META, name) ? META[name] : undefined;
   if (field === undefined) {
     return context.problem(
@@ -168,8 +174,7 @@ function compileMeta(context: Context, node: ASTNode, of: RunEvent, name: string
       suggestion(name, META_NAMES, `it has ${listed(META_NAMES, 'and')}`),
     );
   }
-  const read = field.read;
-  return { node, type: field.type, mayFail: false, run: (event, taken, key) => read(of(event, taken, key) as Event) };
+  return { node, type: field.type, mayFail: false, run: field.read };
 }
 
 /** `a[i]`: a field of a map by text, an item of a list by number from 0. */
@@ -235,7 +240,7 @@ export function compileHas(context: Context, node: ASTNode, args: readonly ASTNo
     return context.problem('EXPRESSION_ARGUMENTS', node, '`has` takes one field', 'write has(event.field)');
   }
   const base = context.compile(field.args[0]);
-  if (base.meta !== undefined || base.events !== undefined) {
+  if (base.meta === true || base.events !== undefined) {
     const whole = context.value(field);
     return {
       node,

@@ -1,7 +1,7 @@
 import { Failure, failure } from './failure.ts';
 import type { ASTNode } from './syntax.ts';
 import type { Context, Run, StaticType, Term } from './term.ts';
-import { equal, fieldOf, isMap, typeOf } from './values.ts';
+import { equal, fieldReader, isMap, typeOf } from './values.ts';
 
 type Order = '<' | '<=' | '>' | '>=';
 type Arithmetic = '+' | '-' | '*' | '/' | '%';
@@ -89,10 +89,8 @@ function scalarLiteral(term: Term): Scalar | undefined {
 function literalEquality(other: Term, literal: unknown, negated: boolean): Run {
   const path = other.eventPath;
   if (path?.length === 1) {
-    const name = path[0]!;
-    return negated
-      ? (event) => fieldOf(event.data, name) !== literal
-      : (event) => fieldOf(event.data, name) === literal;
+    const read = fieldReader(path[0]!);
+    return negated ? (event) => read(event.data) !== literal : (event) => read(event.data) === literal;
   }
   const run = other.run;
   return negated
@@ -139,21 +137,21 @@ function numberOrder(op: Order, other: Term, limit: number): Run {
 }
 
 function fieldOrder(op: Order, name: string, limit: number): Run {
-  const read = (data: unknown): number => {
-    const value = fieldOf(data, name);
-    return typeof value === 'number' ? value : Number.NaN;
-  };
+  const read = fieldReader(name);
   switch (op) {
     case '<':
-      return (event) => read(event.data) < limit;
+      return (event) => numberOr(read(event.data)) < limit;
     case '<=':
-      return (event) => read(event.data) <= limit;
+      return (event) => numberOr(read(event.data)) <= limit;
     case '>':
-      return (event) => read(event.data) > limit;
+      return (event) => numberOr(read(event.data)) > limit;
     case '>=':
-      return (event) => read(event.data) >= limit;
+      return (event) => numberOr(read(event.data)) >= limit;
   }
 }
+
+/** NaN compares false with everything, as what is no number must. */
+const numberOr = (value: unknown): number => (typeof value === 'number' ? value : Number.NaN);
 
 /** A literal list of scalars is looked up in a set. */
 function membership(left: Term, right: Term): Run {

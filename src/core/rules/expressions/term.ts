@@ -39,7 +39,7 @@ export interface Term {
   /** Set for a field of the current event's data. */
   readonly eventPath?: readonly string[];
   /** Set for the root `meta` itself. */
-  readonly meta?: RunEvent;
+  readonly meta?: true;
 }
 
 /** A step as an expression may name it. */

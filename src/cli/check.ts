@@ -1,0 +1,82 @@
+import { existsSync } from 'node:fs';
+import { Command } from 'commander';
+import { DEFAULT_FILE, loadConfig } from '../config/load-config.ts';
+import { ruleFiles } from '../config/rule-files.ts';
+import type { CompiledRules } from '../core/rules/compile-rules.ts';
+import type { Problem } from '../core/rules/problem.ts';
+import { EXIT, EXIT_HELP, type Exit } from './exit-code.ts';
+import { counted, formatProblems } from './format-problems.ts';
+import { loadRules } from './load-rules.ts';
+import { paintFor } from './paint.ts';
+
+interface Flags {
+  readonly config?: string;
+  readonly json: boolean;
+}
+
+const HELP = `
+Without files, the rules of the configuration are checked. Sources are checked against the configuration when there is
+one (--config, CORRAL_CONFIG or ./corral.yaml).
+
+${EXIT_HELP}
+
+Example:
+  $ corral check rules/*.yaml
+`;
+
+/** The command `corral check`. */
+export function checkCommand(): Command {
+  return new Command('check')
+    .description('Check rules and configuration; list every problem with its place and the way out.')
+    .argument('[files...]', 'rule files, folders or patterns')
+    .option('--config <file>', 'configuration whose sources the rules may read (CORRAL_CONFIG)')
+    .option('--json', 'print the result as JSON', false)
+    .addHelpText('after', HELP)
+    .action(async (files: string[], flags: Flags) => {
+      process.exitCode = await check(files, flags);
+    });
+}
+
+async function check(patterns: readonly string[], flags: Flags): Promise<Exit> {
+  const withConfig =
+    flags.config !== undefined || !!process.env.CORRAL_CONFIG || patterns.length === 0 || existsSync(DEFAULT_FILE);
+  const problems: Problem[] = [];
+  let sources: readonly string[] | undefined;
+  let files: readonly string[] = patterns.flatMap((pattern) => ruleFiles('.', pattern));
+  if (withConfig) {
+    const rules = patterns.length === 0 ? undefined : patterns;
+    const loaded = loadConfig({ file: flags.config, flags: {}, environment: process.env, rules });
+    if (loaded.ok) {
+      sources = loaded.config.sources.map(({ name }) => name);
+      files = loaded.ruleFiles;
+    } else problems.push(...loaded.problems);
+  }
+  const compiled = await loadRules(files, { sources });
+  if (!compiled.ok) problems.push(...compiled.problems);
+  if (flags.json) printJson(compiled, problems);
+  else printText(compiled, problems, files.length);
+  return problems.length === 0 ? EXIT.ok : EXIT.unusable;
+}
+
+function rulesOf(compiled: CompiledRules): readonly object[] {
+  if (!compiled.ok) return [];
+  return compiled.ruleSet.rules.map(({ name, version, kind, sources }) => ({ name, version, kind, sources }));
+}
+
+function printJson(compiled: CompiledRules, problems: readonly Problem[]): void {
+  const result = { ok: problems.length === 0, problems, warnings: compiled.warnings, rules: rulesOf(compiled) };
+  process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);
+}
+
+function printText(compiled: CompiledRules, problems: readonly Problem[], files: number): void {
+  const paint = paintFor(process.stdout);
+  const all = [...compiled.warnings, ...problems];
+  if (all.length > 0) process.stdout.write(`${formatProblems(all, paint)}\n`);
+  const warned = compiled.warnings.length === 0 ? '' : `, ${counted(compiled.warnings.length, 'warning')}`;
+  if (problems.length > 0) {
+    process.stdout.write(`${paint.red(counted(problems.length, 'problem'))}${warned} in ${counted(files, 'file')}\n`);
+  } else {
+    const rules = compiled.ok ? compiled.ruleSet.rules.length : 0;
+    process.stdout.write(`${paint.green('no problems')}${warned}: ${counted(rules, 'rule')} in ${counted(files, 'file')}\n`);
+  }
+}

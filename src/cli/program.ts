@@ -1,0 +1,29 @@
+import { Command } from 'commander';
+import { checkCommand } from './check.ts';
+import { demoCommand } from './demo.ts';
+import { publishCommand } from './publish.ts';
+import { replayCommand } from './replay.ts';
+import { schemaCommand } from './schema.ts';
+import { serveCommand } from './serve.ts';
+import { VERSION } from './version.ts';
+
+/** The command `corral` with all its commands. It throws commander's errors; whoever runs it turns them to exit codes. */
+export function corralProgram(): Command {
+  const program = new Command('corral')
+    .description('Correlates events on NATS: patterns over time, per key, each match exactly once.')
+    .version(VERSION, '-V, --version')
+    .configureHelp({ showGlobalOptions: false })
+    .showHelpAfterError("(see 'corral --help', or --help of the command)")
+    .exitOverride();
+  for (const command of [
+    serveCommand(),
+    replayCommand(),
+    checkCommand(),
+    publishCommand(),
+    schemaCommand(),
+    demoCommand(),
+  ]) {
+    program.addCommand(command.copyInheritedSettings(program));
+  }
+  return program;
+}

@@ -1,0 +1,72 @@
+import type { SourceSettings, Start } from '../core/events/source-settings.ts';
+import { readExtraction, SOURCE_EXPRESSIONS } from '../core/rules/compile-source.ts';
+import type { DocumentField, DocumentNode, Problems } from '../core/rules/document.ts';
+import { FieldReader, nodeName } from '../core/rules/field-reader.ts';
+import { DURATION_FORM, parseDuration } from '../core/time/parse-duration.ts';
+import { parseInstant } from '../core/time/parse-instant.ts';
+import { type DurationMs, duration } from '../core/time/units.ts';
+import { NAME_FORM } from './config-schema.ts';
+
+export const EVENT_BYTES_MAX = 1_048_576;
+export const FORMATS = ['auto', 'json', 'cloudevents', 'msgpack'] as const;
+
+const PLAIN_FIELDS = ['stream', 'subject', 'format', 'start', 'disorder', 'eventBytesMax'];
+
+/** Reads one entry of `sources`; undefined when it has not even a stream. Its expressions are compiled here. */
+export function readSource({ name, namePlace, value }: DocumentField, problems: Problems): SourceSettings | undefined {
+  if (value.kind === 'broken') return undefined;
+  if (value.kind !== 'map') {
+    const fix = `write \`${name}: {stream: NAME}\``;
+    problems.add('CONFIG_TYPE', value.place, `the source \`${name}\` is ${nodeName(value)}, not a map`, fix);
+    return undefined;
+  }
+  if (!new RegExp(NAME_FORM).test(name)) {
+    const message = `\`${name}\` cannot be a source's name: it becomes part of names in NATS`;
+    problems.add('CONFIG_NAME', namePlace, message, 'use letters, digits, - and _');
+  }
+  const reader = new FieldReader(value, `the source \`${name}\``, problems);
+  const stream = reader.text('stream');
+  if (!reader.has('stream')) {
+    const message = `the source \`${name}\` does not say which stream it reads`;
+    problems.add('CONFIG_STREAM', value.place, message, 'write `stream: NAME`');
+  }
+  const source: SourceSettings = {
+    name,
+    stream: stream ?? '',
+    subject: reader.text('subject'),
+    format: reader.oneOf('format', FORMATS) ?? 'auto',
+    start: readStart(reader, problems),
+    disorder: readDisorder(reader.get('disorder'), problems),
+    extraction: readExtraction(reader, problems),
+    eventBytesMax: reader.integer('eventBytesMax', 1) ?? EVENT_BYTES_MAX,
+  };
+  reader.rest([...PLAIN_FIELDS, ...SOURCE_EXPRESSIONS]);
+  return source;
+}
+
+function readStart(reader: FieldReader, problems: Problems): Start {
+  const node = reader.get('start');
+  if (node === undefined) return { kind: 'now' };
+  const text = node.kind === 'scalar' ? node.text : '';
+  if (text === 'now' || text === 'beginning') return { kind: text };
+  const ms = parseInstant(text);
+  if (ms !== undefined) return { kind: 'time', ms };
+  problems.add(
+    'CONFIG_START',
+    node.place,
+    `\`start\` is ${nodeName(node)}, which is no place in a stream`,
+    'write now, beginning, or a time such as 2026-01-31T00:00:00Z',
+  );
+  return { kind: 'now' };
+}
+
+/** Zero needs no unit. */
+function readDisorder(node: DocumentNode | undefined, problems: Problems): DurationMs {
+  if (node === undefined) return duration(0);
+  if (node.kind === 'scalar' && node.value === 0) return duration(0);
+  const length = node.kind === 'scalar' ? parseDuration(node.text) : undefined;
+  if (length !== undefined) return length;
+  const message = `\`disorder\` is ${nodeName(node)}, not a duration`;
+  problems.add('CONFIG_DURATION', node.place, message, `give 0, or ${DURATION_FORM}`);
+  return duration(0);
+}

@@ -1,0 +1,36 @@
+import type { Behaviour, Output } from '../behaviours/behaviour.ts';
+import type { Event } from '../events/event.ts';
+import type { FailureSink } from './failure-sink.ts';
+
+/**
+ * A rule's behaviour as the shell sees it: what fails in its expressions while it works becomes incidents, and events
+ * that the rule's own `where` keeps out never reach its pattern.
+ * @param sees false for events that the rule does not see; undefined = it sees all
+ */
+export function ruleBehaviour(
+  inner: Behaviour,
+  sink: FailureSink,
+  sees: ((event: Event) => boolean) | undefined,
+): Behaviour {
+  return {
+    create: (key) => inner.create(key),
+    load: (cells, key) => inner.load(cells, key),
+    save: (state, cells) => inner.save(state, cells),
+    isEmpty: (state) => inner.isEmpty(state),
+    wakeAt: (state) => inner.wakeAt(state),
+    onEvent(state: unknown, event: Event, output: Output) {
+      try {
+        if (sees === undefined || sees(event)) inner.onEvent(state, event, output);
+      } finally {
+        sink.drain(output);
+      }
+    },
+    onTime(state, now, output) {
+      try {
+        inner.onTime(state, now, output);
+      } finally {
+        sink.drain(output);
+      }
+    },
+  };
+}

@@ -1,0 +1,145 @@
+import Type from 'typebox';
+import { STAGES_MAX } from './read-stages.ts';
+
+const described = (description: string) => ({ description });
+
+const Duration = (description: string) =>
+  Type.String({
+    pattern: '^([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w))+$',
+    description,
+    examples: ['500ms', '30s', '10m', '1h30m', '2d'],
+  });
+
+const Expression = (description: string) =>
+  Type.Union([Type.String(), Type.Boolean()], {
+    description: `${description} A CEL expression; quote it, or use |, when YAML takes it for something else.`,
+  });
+
+const oneOf = (names: readonly string[], description: string) =>
+  Type.Union(
+    names.map((name) => Type.Literal(name)),
+    described(description),
+  );
+
+const step = Type.String({
+  pattern: '^[A-Za-z_][A-Za-z0-9_]*$',
+  description: 'Name of the step, as expressions call it.',
+});
+
+const stages = Type.Array(Type.Ref('#/definitions/stage'), { minItems: 1, maxItems: STAGES_MAX });
+
+const group = Type.Union([
+  Type.Object(
+    { steps: stages },
+    { additionalProperties: false, description: 'A group: its steps loop or are optional together.' },
+  ),
+  Type.Object({ anyOf: stages }, { additionalProperties: false, description: 'One of several ways to go on.' }),
+  Type.Object({ allOf: stages }, { additionalProperties: false, description: 'All of several steps, in any order.' }),
+]);
+
+const verb = (description: string) => Type.Optional(Type.Union([step, group], described(description)));
+const ban = (description: string) => Type.Optional(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$', description }));
+
+const times = Type.Union(
+  [
+    Type.Integer({ minimum: 1 }),
+    Type.Literal('oneOrMore'),
+    Type.Object(
+      {
+        min: Type.Optional(Type.Integer({ minimum: 0 })),
+        max: Type.Optional(Type.Integer({ minimum: 1 })),
+        within: Type.Optional(Duration('Longest gap between two events of the loop.')),
+      },
+      { additionalProperties: false },
+    ),
+  ],
+  described('How often: a number, or {min, max}; without max the loop is open.'),
+);
+
+const stage = Type.Object(
+  {
+    begin: verb('The first step.'),
+    next: verb('The very next event.'),
+    followedBy: verb('The next event that fits; others may lie between.'),
+    followedByAny: verb('Any later event that fits; each makes a match of its own.'),
+    notNext: ban('The very next event must not fit.'),
+    notFollowedBy: ban('No event that fits may come before the next step, or before the time limit.'),
+    steps: Type.Optional(stages),
+    type: Type.Optional(
+      Type.Union(
+        [Type.String(), Type.Array(Type.String(), { minItems: 1 })],
+        described('Event type, or a list of types.'),
+      ),
+    ),
+    where: Type.Optional(Expression('The event must fit this.')),
+    times: Type.Optional(times),
+    optional: Type.Optional(Type.Boolean(described('The step may be absent.'))),
+    greedy: Type.Optional(Type.Boolean(described('The loop takes all events that fit before the next step may.'))),
+    consecutive: Type.Optional(Type.Boolean(described('No other event may lie between the events of the loop.'))),
+    allowCombinations: Type.Optional(Type.Boolean(described('The loop may leave out events that fit.'))),
+    until: Type.Optional(Expression('Ends an open loop.')),
+    withinPrevious: Type.Optional(Duration('Longest gap to the event taken before, exclusive.')),
+    span: Type.Optional(Duration("From the step's own first to its own last event, exclusive.")),
+  },
+  { additionalProperties: false },
+);
+
+const skipTo = (name: string) =>
+  Type.Object({ [name]: Type.String(), throwOnMiss: Type.Optional(Type.Boolean()) }, { additionalProperties: false });
+
+const label = Type.Union([Type.String(), Type.Number(), Type.Boolean()]);
+const names = Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })]);
+
+const rule = Type.Object(
+  {
+    rule: Type.String({
+      pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$',
+      description: 'Name of the rule, unique in the deployment.',
+    }),
+    description: Type.Optional(Type.String()),
+    severity: Type.Optional(Type.String()),
+    labels: Type.Optional(Type.Record(Type.String(), label)),
+    from: Type.Union(
+      [Type.String(), Type.Array(Type.String(), { minItems: 1 })],
+      described('The source it reads, or several.'),
+    ),
+    key: Type.Union(names.anyOf, described('Which events belong together: an expression, a list of them, or global.')),
+    where: Type.Optional(Expression('What the rule sees at all.')),
+    pattern: stages,
+    within: Type.Optional(Duration('From the first to the last event, exclusive.')),
+    afterMatch: Type.Optional(
+      Type.Union(
+        [
+          oneOf(['noSkip', 'skipToNext', 'skipPastLastEvent'], 'Where the search goes on.'),
+          skipTo('skipToFirst'),
+          skipTo('skipToLast'),
+        ],
+        described('Where the search goes on after a match.'),
+      ),
+    ),
+    onTimeout: Type.Optional(
+      oneOf(['emit', 'drop'], 'Whether partial matches that time out go to the side output "timeout".'),
+    ),
+    limits: Type.Optional(
+      Type.Object(
+        {
+          partialMatches: Type.Optional(Type.Integer({ minimum: 1, description: 'Most partial matches of one key.' })),
+          stateBytes: Type.Optional(Type.Integer({ minimum: 1024, description: 'Most bytes of state of one key.' })),
+          onLimit: Type.Optional(oneOf(['dropOldest', 'dropNewest', 'deadLetter'], 'What happens then.')),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+    emit: Type.Optional(
+      Type.Unknown(described('What a match says: JSON whose texts may hold expressions in dollar braces.')),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+/** JSON Schema (draft-07) of a rule file, for `corral schema rule` and editors. */
+export const ruleSchema = {
+  title: 'Rule of Corral',
+  ...rule,
+  definitions: { stage },
+};

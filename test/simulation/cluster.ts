@@ -1,0 +1,119 @@
+import { type Corral, createCorral, type Settings } from '../../src/corral.ts';
+import { keyText } from '../../src/core/rules/key-text.ts';
+import { Life, type World } from './life.ts';
+import { portsOf } from './life-ports.ts';
+import type { SeededRandom } from './random.ts';
+
+/** A node: a name that stays, and the life it lives now, if any. */
+interface Node {
+  readonly name: string;
+  lives: number;
+  now: { readonly life: Life; readonly corral: Corral; draining: boolean } | undefined;
+}
+
+/**
+ * The nodes of a run. Each is the real assembly over its life's ports. A node that crashed or was drained comes back
+ * after a while under its old name, with nothing in memory.
+ */
+export class Cluster {
+  /** What no node may do or suffer. */
+  readonly complaints: string[] = [];
+  private readonly world: World;
+  private readonly settings: Omit<Settings, 'node'>;
+  private readonly random: SeededRandom;
+  private readonly nodes: readonly Node[];
+  private readonly lives: Life[] = [];
+
+  constructor(world: World, settings: Omit<Settings, 'node'>, count: number) {
+    this.world = world;
+    this.settings = settings;
+    this.random = world.random.fork();
+    this.nodes = Array.from({ length: count }, (_, n) => ({ name: `n${n + 1}`, lives: 0, now: undefined }));
+    for (const node of this.nodes) world.time.after(this.random.between(0, 300), () => this.start(node));
+  }
+
+  private start(node: Node): void {
+    node.lives += 1;
+    const life = new Life(this.world, `${node.name}.${node.lives}`);
+    this.lives.push(life);
+    const corral = createCorral(portsOf(life), { ...this.settings, node: node.name });
+    node.now = { life, corral, draining: false };
+    life.crashed = () => this.gone(node, life);
+    corral.failed.catch((error) => {
+      if (!life.cut) this.complaints.push(`${life.name}: something stays down: ${String(error)}`);
+    });
+    life.note('starts');
+    corral.start();
+  }
+
+  private gone(node: Node, life: Life): void {
+    if (node.now?.life !== life) return;
+    node.now = undefined;
+    this.world.time.after(this.random.between(10, 3 * this.world.leaseTtl), () => this.start(node));
+  }
+
+  /** Asks a node to hand everything over and end; it comes back later. False when none is there to be asked. */
+  drainSome(): boolean {
+    const able = this.nodes.filter(({ now }) => now !== undefined && !now.draining);
+    if (able.length === 0) return false;
+    const node = this.random.pick(able);
+    const { now } = node;
+    const { life, corral } = now!;
+    now!.draining = true;
+    life.note('drains');
+    corral.drain().then(
+      () => {
+        if (life.cut) return;
+        life.note('has drained');
+        life.drained = true;
+        this.gone(node, life);
+      },
+      (error) => {
+        if (!life.cut) this.complaints.push(`${life.name}: a drain failed: ${String(error)}`);
+      },
+    );
+    return true;
+  }
+
+  /** Stops one key's actor on whatever node has it. False when none had. */
+  killSomeActor(keys: readonly (string | readonly (string | number)[])[]): boolean {
+    const key = keyText(this.random.pick(keys));
+    for (const { now } of this.nodes) {
+      for (let shard = 0; shard < this.settings.shards; shard += 1) {
+        for (let keyspace = 0; keyspace < KEYSPACE_NUMBERS; keyspace += 1) {
+          if (now?.corral.killActor(shard, keyspace, key) !== true) continue;
+          now.life.note(`loses the actor of ${key} in shard ${shard}`);
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  /** Crashes every node that lives. */
+  crashAll(): void {
+    for (const { now } of this.nodes) now?.life.crash();
+  }
+
+  /** Why nodes are not ready, for reports of what did not end. */
+  notReady(): readonly string[] {
+    return this.nodes.flatMap(({ name, now }) => {
+      if (now === undefined) return [`${name} is down`];
+      return now.corral.notReady().map((reason) => `${name}: ${reason}`);
+    });
+  }
+
+  /** Things that lives did which no node may do. */
+  misdeeds(): readonly string[] {
+    return this.lives.flatMap(({ name, misdeeds }) => misdeeds.map((misdeed) => `${name} ${misdeed}`));
+  }
+
+  /** Ends all lives, so that the code under test frees what it holds. */
+  end(): void {
+    for (const { now } of this.nodes) if (now !== undefined) void now.corral.drain();
+    for (const life of this.lives) life.end();
+  }
+}
+
+/** A shard's numbers of rules, clocks and keyspaces all lie below this. */
+const KEYSPACE_NUMBERS = 24;

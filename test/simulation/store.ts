@@ -1,0 +1,49 @@
+import { instant } from '../../src/core/time/units.ts';
+import { MemoryLeases } from '../../src/memory/memory-leases.ts';
+import { MemoryLog } from '../../src/memory/memory-log.ts';
+import { MemorySource } from '../../src/memory/memory-source.ts';
+import type { Appended, LogMessage } from '../../src/ports/log.ts';
+
+/** The first token of every subject of the simulated deployment. */
+export const PREFIX = 'sim';
+/** What the server's clock shows when a run begins. */
+export const EPOCH = Date.UTC(2026, 0, 1);
+
+/**
+ * The one store that all nodes of a run share, without any network: the in-memory ports as they are, and a record of
+ * everything that was ever stored, for the checker.
+ */
+export class Store {
+  readonly log: MemoryLog;
+  readonly leases = new MemoryLeases();
+  readonly sources: ReadonlyMap<string, MemorySource>;
+  /** By subject, in order. */
+  readonly stored = new Map<string, LogMessage[]>();
+
+  /** @param now virtual milliseconds since the run began */
+  constructor(now: () => number, sources: readonly string[], bodyMax: number) {
+    const clock = () => instant(EPOCH + now());
+    this.log = new MemoryLog({ prefix: PREFIX, now: clock, bodyMax });
+    this.sources = new Map(sources.map((name) => [name, new MemorySource({ name, now: clock, subject: 'in' })]));
+  }
+
+  async append(
+    subject: string,
+    expected: number,
+    body: Uint8Array,
+    headers: Readonly<Record<string, string>> | undefined,
+  ): Promise<Appended> {
+    const answer = await this.log.append(subject, expected, body, headers);
+    if (answer.kind === 'stored') {
+      const message = await this.log.last(subject);
+      const before = this.stored.get(subject);
+      if (before === undefined) this.stored.set(subject, [message!]);
+      else before.push(message!);
+    }
+    return answer;
+  }
+
+  messages(subject: string): readonly LogMessage[] {
+    return this.stored.get(subject) ?? [];
+  }
+}
