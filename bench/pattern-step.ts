@@ -54,19 +54,33 @@ function pattern(stages: readonly Stage[], afterMatch: Pattern['afterMatch']): P
 /** The shapes measured: their patterns, and the types that a key's events have in turn. */
 export const shapes: Readonly<Record<string, { readonly pattern: Pattern; readonly types: readonly string[] }>> = {
   'three-step sequence': {
-    pattern: pattern([step(0, 'a', undefined), step(1, 'b', 'relaxed'), step(2, 'c', 'relaxed')], { kind: 'skipPastLastEvent' }),
+    pattern: pattern([step(0, 'a', undefined), step(1, 'b', 'relaxed'), step(2, 'c', 'relaxed')], {
+      kind: 'skipPastLastEvent',
+    }),
     types: ['a', 'x', 'b', 'x', 'c', 'x'],
   },
   'burst, then one': {
     pattern: pattern(
-      [step(0, 'a', undefined, { ...once, min: 3, max: Number.POSITIVE_INFINITY, greedy: true }), step(1, 'b', 'relaxed')],
+      [
+        step(0, 'a', undefined, { ...once, min: 3, max: Number.POSITIVE_INFINITY, greedy: true }),
+        step(1, 'b', 'relaxed'),
+      ],
       { kind: 'skipPastLastEvent' },
     ),
     types: ['a', 'a', 'x', 'a', 'b', 'x'],
   },
   'absence at the end': {
     pattern: pattern(
-      [step(0, 'a', undefined), { kind: 'not', contiguity: 'relaxed', step: 1, where: (event) => event.type === 'b', withinPrevious: undefined }],
+      [
+        step(0, 'a', undefined),
+        {
+          kind: 'not',
+          contiguity: 'relaxed',
+          step: 1,
+          where: (event) => event.type === 'b',
+          withinPrevious: undefined,
+        },
+      ],
       { kind: 'noSkip' },
     ),
     types: ['a', 'x', 'b', 'x', 'x', 'x'],

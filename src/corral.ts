@@ -1,5 +1,6 @@
 import type { SourceSettings } from './core/events/source-settings.ts';
-import type { RuleSet } from './core/rules/rule-set.ts';
+import { keyText } from './core/rules/key-text.ts';
+import type { KeyValue, RuleSet } from './core/rules/rule-set.ts';
 import { subjects } from './core/shards/subjects.ts';
 import type { DurationMs } from './core/time/units.ts';
 import { createMeasures } from './pipeline/create-measures.ts';
@@ -60,7 +61,7 @@ export interface Corral {
   /** Why the node is not ready; empty when it is. Each a sentence. */
   notReady(): readonly string[];
   /** Stops one key's actor, as a fault would. For tests: its memory comes back from its packed state. */
-  killActor(shard: number, keyspace: number, key: string): boolean;
+  killActor(shard: number, key: KeyValue): boolean;
 }
 
 export function createCorral(ports: Ports, settings: Settings): Corral {
@@ -221,7 +222,7 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
         if (trouble !== undefined) reasons.push(`${lease.replace('.', ' ')} ${trouble}`);
       return reasons;
     },
-    killActor: (shard, keyspace, key) => owners.get(shard)?.killActor(keyspace, key) ?? false,
+    killActor: (shard, key) => owners.get(shard)?.killActor(keyText(key)) ?? false,
   };
 }
 

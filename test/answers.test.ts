@@ -11,6 +11,8 @@ import { type MatchOutput, replay } from './support/replay.ts';
  * computed (test/data, examples/demo).
  */
 
+t.setTimeout(240_000);
+
 type Row = Readonly<Record<string, unknown>>;
 
 interface Answer {

@@ -1,10 +1,13 @@
 import t from 'tap';
 import { decodeDeadLetter } from '../src/core/events/dead-letter.ts';
 import { decodeDeadRecord } from '../src/core/shards/dead-record.ts';
+import { shardOf } from '../src/core/shards/shard-of.ts';
 import { instant } from '../src/core/time/units.ts';
 import { iterableSource } from '../src/memory/iterable-source.ts';
+import { MemorySource } from '../src/memory/memory-source.ts';
 import { memoryNode, messagesOf } from './support/memory-node.ts';
 import { rulesOf } from './support/rules-of.ts';
+import { until } from './support/until.ts';
 
 const RULE = `
 rule: paid-twice
@@ -104,4 +107,97 @@ t.test('what cannot be processed has a stated end: dead letters with cause, and 
     ],
   );
   t.equal(matches.length, 1, 'any Unicode is a key');
+});
+
+t.test(
+  'an event too large for any record becomes a dead letter that points at it, and its neighbours go on',
+  async (t) => {
+    const big = { kind: 'Paid', at: 1500, order: 'a', amount: 9, text: 'x'.repeat(1_048_300) };
+    const { dead, matches } = await run([
+      { kind: 'Paid', at: 1000, order: 'a', amount: 1 },
+      big as Order,
+      { kind: 'Paid', at: 2000, order: 'a', amount: 2 },
+    ]);
+    t.same(
+      dead.map(({ cause, sequence, body }) => [cause, sequence, body]),
+      [['tooLarge', 2, undefined]],
+    );
+    t.match(matches[0], { data: { emit: { amounts: [1, 2] } } });
+  },
+);
+
+t.test("removing one key's actor loses nothing but its memory, which comes back from the packed state", async (t) => {
+  const source = new MemorySource({ name: 'ORDERS', now: () => instant(0) });
+  const rules = rulesOf(RULE, ['orders']);
+  const node = memoryNode(rules, new Map([['orders', source]]), { settings: { atEnd: 'stop', shards: 2 } });
+  const publish = (event: Order) => source.publish({ subject: 'orders.new', body: Buffer.from(JSON.stringify(event)) });
+  const seen = (events: number) => until(() => node.corral.measures.node.eventsCommitted === events);
+  node.corral.start();
+  for (const order of ['a', 'b', 'c']) publish({ kind: 'Paid', at: 1000, order, amount: 1 });
+  await seen(3);
+  t.equal(node.corral.measures.node.actorsActive, 3, 'one actor per live key');
+  t.equal(node.corral.measures.node.keys, 3);
+
+  t.ok(node.corral.killActor(shardOf('b', 2), 'b'), 'the actor was there');
+  await until(() => node.corral.measures.node.actorsActive === 2);
+  t.notOk(node.corral.killActor(shardOf('b', 2), 'b'), 'and is no more');
+  t.equal(node.corral.measures.node.keys, 3, 'its state is still in the table');
+
+  for (const order of ['a', 'b', 'c']) publish({ kind: 'Paid', at: 2000, order, amount: 2 });
+  await seen(6);
+  await until(() => node.corral.measures.rules.get('paid-twice')!.matches === 3);
+  t.equal(node.corral.measures.node.actorsSpawned, 4, 'only the removed one was made again');
+  t.equal(node.corral.measures.node.keys, 0, 'nothing half-finished is left');
+  await node.corral.drain();
+  t.equal(node.corral.measures.node.actorsActive, 0);
+  const matched = (await messagesOf(node.log, 'corral.match.>')).map(({ body }) =>
+    JSON.parse(Buffer.from(body).toString()),
+  );
+  t.same(matched.map(({ data }) => [data.key, data.emit.amounts]).sort(), [
+    ['a', [1, 2]],
+    ['b', [1, 2]],
+    ['c', [1, 2]],
+  ]);
+});
+
+t.test('a node that takes over finds every key as its predecessor left it, and repeats no match', async (t) => {
+  const source = new MemorySource({ name: 'ORDERS', now: () => instant(0) });
+  const rules = rulesOf(RULE, ['orders']);
+  const sources = new Map([['orders', source]]);
+  const publish = (event: Order) => source.publish({ subject: 'orders.new', body: Buffer.from(JSON.stringify(event)) });
+  const first = memoryNode(rules, sources, { settings: { atEnd: 'stop' } });
+  first.corral.start();
+  publish({ kind: 'Paid', at: 1000, order: 'a', amount: 1 });
+  publish({ kind: 'Paid', at: 1000, order: 'b', amount: 1 });
+  publish({ kind: 'Paid', at: 1500, order: 'b', amount: 2 });
+  await until(() => first.corral.measures.node.eventsCommitted === 3);
+  await first.corral.drain();
+  const second = memoryNode(rules, sources, { ports: first.ports, settings: { atEnd: 'stop', node: 'other' } });
+  second.corral.start();
+  publish({ kind: 'Paid', at: 2000, order: 'a', amount: 2 });
+  await until(() => second.corral.measures.rules.get('paid-twice')!.matches === 1);
+  await second.corral.drain();
+  const matched = (await messagesOf(first.log, 'corral.match.>')).map(({ body }) =>
+    JSON.parse(Buffer.from(body).toString()),
+  );
+  t.same(matched.map(({ data }) => data.key).sort(), ['a', 'b']);
+});
+
+t.test('actors beyond the allowed number are passivated, and their keys go on from packed state', async (t) => {
+  const source = new MemorySource({ name: 'ORDERS', now: () => instant(0) });
+  const node = memoryNode(rulesOf(RULE, ['orders']), new Map([['orders', source]]), {
+    settings: { atEnd: 'stop', shards: 1, actorsMax: 10 },
+  });
+  const publish = (event: Order) => source.publish({ subject: 'orders.new', body: Buffer.from(JSON.stringify(event)) });
+  node.corral.start();
+  for (let n = 0; n < 500; n += 1) {
+    publish({ kind: 'Paid', at: 1000, order: `o${n}`, amount: 1 });
+    if (n % 50 === 49) await until(() => node.corral.measures.node.eventsCommitted === n + 1);
+  }
+  t.equal(node.corral.measures.node.keys, 500);
+  t.ok(node.corral.measures.node.actorsActive < 200, `${node.corral.measures.node.actorsActive} of 500 are active`);
+  for (let n = 0; n < 500; n += 1) publish({ kind: 'Paid', at: 2000, order: `o${n}`, amount: 2 });
+  await until(() => node.corral.measures.rules.get('paid-twice')!.matches === 500);
+  await node.corral.drain();
+  t.equal((await messagesOf(node.log, 'corral.match.>')).length, 500);
 });

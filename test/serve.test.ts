@@ -18,6 +18,8 @@ import { servers, withServer } from './support/servers.ts';
  * often serving is killed. The seed decides the moments of the kills; SEED=<n> repeats them as far as a real machine can.
  */
 
+t.setTimeout(400_000);
+
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
 const KILLS = 10;
 const EVENTS = join(packageRoot, 'examples/demo/auth-ec2.ndjson.gz');
@@ -81,6 +83,12 @@ async function storedMatches(link: NatsLink): Promise<MatchOutput[]> {
   return matches;
 }
 
+/** 0 as long as no node has made the stream. */
+async function storedCount(link: NatsLink): Promise<number> {
+  const answer = await link.request(`${link.api}.STREAM.INFO.CORRAL_MATCH`, new Uint8Array(0));
+  return answer.data === undefined ? 0 : (JSON.parse(Buffer.from(answer.data).toString()).state?.messages ?? 0);
+}
+
 /** Waits until a condition holds; the test's own time limit ends it otherwise. */
 async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await sleep(50);
@@ -132,25 +140,41 @@ for (const server of await servers()) {
       '--stream',
       'AUTH',
       '--rate',
-      '500/s',
+      '400/s',
       '--server',
       nats.url,
     );
 
-    let killed = 0;
-    for (; killed < KILLS; killed++) {
+    const storedAtKill: number[] = [];
+    for (let kill = 1; kill <= KILLS; kill++) {
       const child = serve();
-      // From the middle of the start over recovery to full work.
-      await sleep(200 + random() * 2500);
+      if (kill % 2 === 0) {
+        // Anywhere in the start, the claiming of leases and the recovery.
+        await sleep(100 + random() * 1500);
+      } else {
+        // In the middle of work: a little after it has stored some more matches.
+        const enough = Math.min((storedAtKill.at(-1) ?? 0) + 1 + Math.floor(random() * 8), expected.length);
+        await until(async () => child.exitCode !== null || (await storedCount(link)) >= enough);
+        await sleep(random() * 100);
+      }
       child.kill('SIGKILL');
-      await once(child, 'exit');
-      t.equal(child.signalCode, 'SIGKILL', `it was running until kill ${killed + 1}`) || t.comment(log);
+      if (child.exitCode === null) await once(child, 'exit');
+      storedAtKill.push(await storedCount(link));
+      t.equal(child.signalCode, 'SIGKILL', `it was running until kill ${kill}`) || t.comment(log);
     }
     const published = await publishing;
     t.equal(published.code, 0, published.stderr);
 
+    log = '';
     const last = serve();
-    await until(async () => last.exitCode !== null || (await storedMatches(link)).length >= expected.length);
+    await until(async () => {
+      if (last.exitCode !== null) return true;
+      const url = /"url":"(http:[^"]+)"/.exec(log)?.[1];
+      if (url === undefined || (await fetch(`${url}/readyz`)).status !== 200) return false;
+      const metrics = await (await fetch(`${url}/metrics`)).text();
+      const nothingLeft = /^corral_source_pending_messages\{[^}]*\} 0$/m.test(metrics);
+      return nothingLeft && (await storedCount(link)) >= expected.length;
+    });
     last.kill('SIGTERM');
     if (last.exitCode === null) await once(last, 'exit');
     t.equal(last.exitCode, 0, 'SIGTERM drains') || t.comment(log);
@@ -159,7 +183,9 @@ for (const server of await servers()) {
     t.strictSame(matches.map(essence).sort(), expected, `the same matches, each once; SEED=${SEED} repeats the kills`);
     const ids = matches.map(({ id }) => id);
     t.equal(new Set(ids).size, ids.length, 'no id twice');
-    t.comment(`SEED=${SEED}: ${killed} kills, ${matches.length} matches`);
+    t.comment(
+      `SEED=${SEED}: matches stored at the ${KILLS} kills ${storedAtKill.join(', ')}; in all ${matches.length}`,
+    );
   });
 }
 

@@ -77,6 +77,8 @@ function printText(compiled: CompiledRules, problems: readonly Problem[], files:
     process.stdout.write(`${paint.red(counted(problems.length, 'problem'))}${warned} in ${counted(files, 'file')}\n`);
   } else {
     const rules = compiled.ok ? compiled.ruleSet.rules.length : 0;
-    process.stdout.write(`${paint.green('no problems')}${warned}: ${counted(rules, 'rule')} in ${counted(files, 'file')}\n`);
+    process.stdout.write(
+      `${paint.green('no problems')}${warned}: ${counted(rules, 'rule')} in ${counted(files, 'file')}\n`,
+    );
   }
 }

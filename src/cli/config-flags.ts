@@ -27,7 +27,9 @@ export function addConfigFlags(command: Command): Command {
 export function givenFlags(options: Readonly<Record<string, unknown>>): Given {
   const given: Partial<Record<Settable, string>> = {};
   for (const setting of SETTABLE) {
-    const name = flagOf(setting).slice(2).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    const name = flagOf(setting)
+      .slice(2)
+      .replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
     const value = options[name];
     if (DESCRIPTIONS[setting] !== undefined && typeof value === 'string') given[setting] = value;
   }

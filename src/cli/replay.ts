@@ -47,7 +47,11 @@ export function replayCommand(): Command {
   return new Command('replay')
     .description('Run rules over files of events, without any server.')
     .argument('[rules...]', 'rule files, folders or patterns; those of --config when there are none')
-    .requiredOption('--events <[source=]file>', 'NDJSON, plain or gzip; - is standard input; may be given again', collect)
+    .requiredOption(
+      '--events <[source=]file>',
+      'NDJSON, plain or gzip; - is standard input; may be given again',
+      collect,
+    )
     .option('--config <file>', 'configuration whose sources say how events are read')
     .option('--time <expression>', 'event time: RFC 3339 text or milliseconds since 1970')
     .option('--type <expression>', 'type of the event')
@@ -68,7 +72,9 @@ export function replayCommand(): Command {
     .action(async (rules: string[], flags: Flags, command: Command) => {
       const shards = Number(flags.shards);
       if (!Number.isInteger(shards) || shards < 1 || shards > 4_096) {
-        command.error(`error: --shards is '${flags.shards}': give a whole number, 1 to 4096`, { exitCode: EXIT.unusable });
+        command.error(`error: --shards is '${flags.shards}': give a whole number, 1 to 4096`, {
+          exitCode: EXIT.unusable,
+        });
       }
       process.exitCode = await replay(rules, flags, shards);
     });

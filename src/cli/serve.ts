@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
 import { pino } from 'pino';
-import type { Config } from '../config.ts';
 import { loadConfig } from '../config/load-config.ts';
+import type { Config } from '../config.ts';
 import type { RuleSet } from '../core/rules/rule-set.ts';
 import { HttpListenError } from '../http/http-error.ts';
 import type { RunningServer } from '../nats/server/start-server.ts';
@@ -71,7 +71,12 @@ async function serve(flags: Flags): Promise<Exit> {
     return EXIT.unusable;
   }
   const node = loaded.config.node ?? madeUpName();
-  const logger = pino({ level: loaded.config.log.level, base: { node }, timestamp: pino.stdTimeFunctions.isoTime });
+  const logger = pino({
+    level: loaded.config.log.level,
+    base: { node },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (level) => ({ level }) },
+  });
   for (const { code, at, message } of rules.warnings) logger.warn({ code, at }, message);
   return run({ config: loaded.config, rules: rules.ruleSet, node, logger, flags });
 }
@@ -105,12 +110,16 @@ async function run({ config: given, rules, node, logger, flags }: Run): Promise<
     serverEnded?.catch(() => undefined); // from here on it is meant to end
     const inTime = await withinDrainTime(running.stop());
     await server?.stop();
-    if (!inTime) logger.error({}, `not drained within ${DRAIN_MS / 1000} s; what was not acknowledged will be done again`);
+    if (!inTime)
+      logger.error({}, `not drained within ${DRAIN_MS / 1000} s; what was not acknowledged will be done again`);
     else logger.info({}, 'drained');
     return inTime ? EXIT.ok : end(EXIT.failed);
   } catch (error) {
     const { code } = error as { code?: string };
-    logger.error({ code, err: code === undefined ? error : undefined }, error instanceof Error ? error.message : String(error));
+    logger.error(
+      { code, err: code === undefined ? error : undefined },
+      error instanceof Error ? error.message : String(error),
+    );
     await withinDrainTime(running?.stop() ?? Promise.resolve());
     await server?.stop();
     const unusable = (error instanceof NatsSetupError && code === 'NATS_OPTIONS') || error instanceof HttpListenError;
@@ -154,7 +163,8 @@ function sayLimits({ streams }: Config, logger: Logger): void {
     'an unreplicated server took in its last sync interval (2 minutes unless set otherwise).';
   const answer = streams.replicas > 1 ? '' : ' Answers: streams.replicas 3, or sync_interval: always in the server.';
   logger.info({ replicas: streams.replicas, storage: streams.storage }, power + answer);
-  if (streams.storage === 'memory') logger.warn({}, 'streams.storage is memory: a restart of the server loses everything');
+  if (streams.storage === 'memory')
+    logger.warn({}, 'streams.storage is memory: a restart of the server loses everything');
 }
 
 const madeUpName = (): string =>
@@ -162,6 +172,7 @@ const madeUpName = (): string =>
 
 function port(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new InvalidArgumentError('Give a port, 0 to 65535.');
+  if (!Number.isInteger(value) || value < 0 || value > 65_535)
+    throw new InvalidArgumentError('Give a port, 0 to 65535.');
   return value;
 }

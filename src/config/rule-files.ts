@@ -1,8 +1,8 @@
 import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 
-/** What is taken from a folder. Type declarations are no rules. */
-const RULE_FILE = /(?<!\.d)\.(ya?ml|m?[jt]s)$/;
+/** What is taken from a folder. Type declarations are no rules, and corral.yaml is the configuration beside them. */
+const RULE_FILE = /^(?!corral\.ya?ml$).*(?<!\.d)\.(ya?ml|m?[jt]s)$/;
 
 /**
  * The files that a path, a folder or a pattern (`*`, `?` within a name, `**` over folders) names, sorted; a path that

@@ -147,6 +147,12 @@ const PLAIN: readonly Plain[] = [
   },
   ofNode('counter', 'corral_batches_total', 'Batches that shard owners computed.', (n) => n.batches),
   ofNode('counter', 'corral_batch_events_total', 'Events in those batches.', (n) => n.batchEvents),
+  ofNode(
+    'counter',
+    'corral_events_committed_total',
+    'Events whose consequences are committed; one that goes to several shards counts in each.',
+    (n) => n.eventsCommitted,
+  ),
   ofNode('counter', 'corral_commits_total', 'Commits acknowledged.', (n) => n.commits),
   ofNode('counter', 'corral_commit_bytes_total', 'Bytes of those commits.', (n) => n.commitBytes),
   ofNode(

@@ -16,6 +16,7 @@ function sourceMeasures(): SourceMeasures {
     messagesIn: 0,
     bytesIn: 0,
     eventsIn: 0,
+    eventsRouted: 0,
     eventsWithoutKey: 0,
     deadLetters: new Map(),
     pending: 0,

@@ -173,6 +173,7 @@ export class Lane {
       const routed: RoutedEvent = { event, lag, routes };
       if (message.body.length > this.options.ports.log.bodyMax / GROWTH_MAX && !this.fits(routed, message, before))
         continue;
+      this.options.measures.eventsRouted += 1;
       this.shards[shard]!.add({ seq: event.seq, index: event.index, before, bytes, routed });
     }
     if (failures.length > 0) this.addDead(message, event.index, 'key', failures.join(' '), event.index, before);

@@ -116,8 +116,8 @@ export class ShardOwner {
   }
 
   /** Stops one key's actor in the middle of everything. For tests of recovery from packed state. */
-  killActor(keyspace: number, key: string): boolean {
-    return this.actors?.kill(keyspace, key) ?? false;
+  killActor(key: string): boolean {
+    return this.actors?.kill(key) ?? false;
   }
 
   private async work(journal: Journal, batcher: Batcher, incarnation: string): Promise<void> {
@@ -246,13 +246,17 @@ export class ShardOwner {
       key: key.value,
       emission,
     });
-    if (encoded.ok) {
+    const { bodyMax } = ports.log;
+    if (encoded.ok && encoded.body.length <= bodyMax) {
       state.setOrdinal(subject, ordinal);
       if (side === undefined) counts.matches += 1;
       else counts.sideOutputs.set(side, (counts.sideOutputs.get(side) ?? 0) + 1);
       return { subject, ordinal, body: encoded.body };
     }
-    ports.logger.warn({ rule: name, shard }, encoded.message);
+    const message = encoded.ok
+      ? `A match of rule ${name} has ${encoded.body.length} bytes, more than the server's limit of ${bodyMax} allows.`
+      : encoded.message;
+    ports.logger.warn({ rule: name, shard }, message);
     counts.expressionsFailed += 1;
     const dead = deadOutput(shard);
     const deadOrdinal = state.lastOrdinal(dead) + 1;
@@ -261,7 +265,7 @@ export class ShardOwner {
     const body = encodeDeadLetter(
       {
         cause: 'emit',
-        message: encoded.message,
+        message,
         time: emission.time,
         source: first?.source ?? '',
         stream: '',
@@ -274,7 +278,7 @@ export class ShardOwner {
         headers: undefined,
         body: undefined,
       },
-      DEAD_BYTES_MAX,
+      Math.min(DEAD_BYTES_MAX, bodyMax),
     );
     return { subject: dead, ordinal: deadOrdinal, body };
   }

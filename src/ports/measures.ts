@@ -6,6 +6,8 @@ export interface SourceMeasures {
   messagesIn: number;
   bytesIn: number;
   eventsIn: number;
+  /** Events handed to shards: one that goes to several counts in each, one that no rule can take notice of in none. */
+  eventsRouted: number;
   /** Events without a key in some keyspace. */
   eventsWithoutKey: number;
   /** Dead letters by cause: undecodable, key, time, tooLarge. */

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Event } from '../../src/core/events/event.ts';
 import { compilePattern } from '../../src/core/patterns/automaton.ts';
-import { patternBehaviour } from '../../src/core/patterns/pattern-behaviour.ts';
 import type { Pattern, Stage } from '../../src/core/patterns/pattern.ts';
+import { patternBehaviour } from '../../src/core/patterns/pattern-behaviour.ts';
 import { canBeEmpty } from '../../src/core/patterns/stages.ts';
 import { instant } from '../../src/core/time/units.ts';
 import { conformanceCases, eventsOfCase, patternOfCase } from './support/cases.ts';
@@ -28,7 +28,9 @@ function byEngine(pattern: Pattern, events: readonly Event[], end: number): Resu
   const of = (kind: string) => output.emissions.filter((emission) => emission.kind === kind);
   return {
     matches: of('match').map(describe),
-    timeouts: of('timeout').map((emission) => `${describe(emission)} @${emission.time}`).sort(),
+    timeouts: of('timeout')
+      .map((emission) => `${describe(emission)} @${emission.time}`)
+      .sort(),
     live: state.runCount,
   };
 }
@@ -49,7 +51,13 @@ function byOracle(pattern: Pattern, events: readonly Event[], end: number): Resu
   const text = ({ list }: OracleMatch) => {
     const steps = [...new Set(list.map((item) => item.step))];
     return steps
-      .map((step) => `${pattern.steps[step]}: ${list.filter((item) => item.step === step).map((item) => item.event.id).join(' ')}`)
+      .map(
+        (step) =>
+          `${pattern.steps[step]}: ${list
+            .filter((item) => item.step === step)
+            .map((item) => item.event.id)
+            .join(' ')}`,
+      )
       .join(', ');
   };
   const advance = (now: number) => {
@@ -76,10 +84,10 @@ t.test('the literal interpreter itself agrees with the conformance cases', async
 });
 
 t.test('engine and literal interpreter agree on random patterns and streams', async (t) => {
-  const cases = Number(process.env['PATTERN_CASES'] ?? 4000);
+  const cases = Number(process.env.PATTERN_CASES ?? 4000);
   let patterns = 0;
   let matching = 0;
-  for (const seed of [20_261_122, Number(process.env['SEED'] ?? Date.now() % 1_000_000_000)]) {
+  for (const seed of [20_261_122, Number(process.env.SEED ?? Date.now() % 1_000_000_000)]) {
     t.comment(`seed ${seed}`);
     fc.assert(
       fc.property(patternDraft, stream, fc.nat(30), (draft, letters, rest) => {
@@ -93,7 +101,9 @@ t.test('engine and literal interpreter agree on random patterns and streams', as
         if (got.matches.length > 0) matching++;
         const expected = byOracle(pattern, events, end);
         if (JSON.stringify(got) !== JSON.stringify(expected)) {
-          throw new Error(`${describeDraft(draft)}\non ${events.map((event) => `${event.id}@${event.time}`).join(' ')} end ${end}\nengine ${JSON.stringify(got)}\noracle ${JSON.stringify(expected)}`);
+          throw new Error(
+            `${describeDraft(draft)}\non ${events.map((event) => `${event.id}@${event.time}`).join(' ')} end ${end}\nengine ${JSON.stringify(got)}\noracle ${JSON.stringify(expected)}`,
+          );
         }
       }),
       { seed, numRuns: cases / 2, maxSkipsPerRun: 100 },

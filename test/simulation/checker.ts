@@ -3,8 +3,10 @@ import { decodeDeadRecord } from '../../src/core/shards/dead-record.ts';
 import { comparePositions, covers, type Position, showPosition } from '../../src/core/shards/position.ts';
 import { decodeRecord } from '../../src/core/shards/record.ts';
 import type { LogMessage } from '../../src/ports/log.ts';
+import { checkJournals } from './check-journals.ts';
 import { deadName, type Expectation, outcomeGroup } from './expectation.ts';
 import type { Outcome } from './plain-rule.ts';
+import type { Stored } from './store.ts';
 
 /**
  * Holds what the store has at the end against what must have come out. It knows the form of what is stored and nothing
@@ -16,8 +18,10 @@ import type { Outcome } from './plain-rule.ts';
  *   K4. Everything that cannot be processed is a dead letter exactly once.
  *   K5. Per shard and lane the ranges of the records are adjacent, and events lie within their record's range.
  *   K6. A lane's watermark never goes back, in any shard.
+ *   K7. A match is stored after the commit that holds it, and as the commit has it.
+ *   K8. A shard's commits are numbered 1, 2, 3 … without gap or repeat.
  */
-export function check(stored: ReadonlyMap<string, readonly LogMessage[]>, expected: Expectation): string[] {
+export function check(stored: Stored, expected: Expectation): string[] {
   const violations: string[] = [];
   const outputs = new Map<string, Output[]>();
   const dead: string[] = [];
@@ -30,12 +34,12 @@ export function check(stored: ReadonlyMap<string, readonly LogMessage[]>, expect
       violations.push(...checkRanges(subject, messages, (body) => readDeadRecord(body, dead)));
     } else if (kind !== 'journal' && kind !== 'lane') violations.push(`${subject}: nobody should write there`);
   }
-  violations.push(...compareOutcomes(expected.outcomes, outputs), ...compareDead(expected.dead, dead));
+  violations.push(...checkJournals(stored), ...compareOutcomes(expected.outcomes, outputs), ...compareDead(expected.dead, dead));
   return violations;
 }
 
 /** After which sequence each source is read, as the store has it. */
-export function storedStarts(stored: ReadonlyMap<string, readonly LogMessage[]>): ReadonlyMap<string, number> {
+export function storedStarts(stored: Stored): ReadonlyMap<string, number> {
   const starts = new Map<string, number>();
   for (const [subject, [first]] of stored) {
     const [, kind, source] = subject.split('.');
@@ -45,7 +49,7 @@ export function storedStarts(stored: ReadonlyMap<string, readonly LogMessage[]>)
 }
 
 /** How many matches, timeouts and dead letters are there: enough to see whether a run is complete. */
-export function countOutputs(stored: ReadonlyMap<string, readonly LogMessage[]>): { outcomes: number; dead: number } {
+export function countOutputs(stored: Stored): { outcomes: number; dead: number } {
   let outcomes = 0;
   const dead: string[] = [];
   for (const [subject, messages] of stored) {

@@ -3,6 +3,8 @@ import { keyText } from '../../src/core/rules/key-text.ts';
 import { Life, type World } from './life.ts';
 import { portsOf } from './life-ports.ts';
 import type { SeededRandom } from './random.ts';
+import { RULE_COUNT, simulatedRules } from './rules.ts';
+import { KEYS } from './workload.ts';
 
 /** A node: a name that stays, and the life it lives now, if any. */
 interface Node {
@@ -19,12 +21,12 @@ export class Cluster {
   /** What no node may do or suffer. */
   readonly complaints: string[] = [];
   private readonly world: World;
-  private readonly settings: Omit<Settings, 'node'>;
+  private readonly settings: Omit<Settings, 'node' | 'rules'>;
   private readonly random: SeededRandom;
   private readonly nodes: readonly Node[];
   private readonly lives: Life[] = [];
 
-  constructor(world: World, settings: Omit<Settings, 'node'>, count: number) {
+  constructor(world: World, settings: Omit<Settings, 'node' | 'rules'>, count: number) {
     this.world = world;
     this.settings = settings;
     this.random = world.random.fork();
@@ -36,12 +38,18 @@ export class Cluster {
     node.lives += 1;
     const life = new Life(this.world, `${node.name}.${node.lives}`);
     this.lives.push(life);
-    const corral = createCorral(portsOf(life), { ...this.settings, node: node.name });
+    // Nodes need not have been given their rule files in the same order.
+    const rules = simulatedRules(this.random.integer(0, RULE_COUNT - 1));
+    const corral = createCorral(portsOf(life), { ...this.settings, rules, node: node.name });
     node.now = { life, corral, draining: false };
     life.crashed = () => this.gone(node, life);
     corral.failed.catch((error) => {
       if (!life.cut) this.complaints.push(`${life.name}: something stays down: ${String(error)}`);
     });
+    // Of what is set off now, the actors' turns come last.
+    life.batchArrives = () => {
+      if (this.world.plan.killsActors(this.world.time.now)) setImmediate(() => this.killActors(life, corral));
+    };
     life.note('starts');
     corral.start();
   }
@@ -75,19 +83,17 @@ export class Cluster {
     return true;
   }
 
-  /** Stops one key's actor on whatever node has it. False when none had. */
-  killSomeActor(keys: readonly (string | readonly (string | number)[])[]): boolean {
-    const key = keyText(this.random.pick(keys));
-    for (const { now } of this.nodes) {
-      for (let shard = 0; shard < this.settings.shards; shard += 1) {
-        for (let keyspace = 0; keyspace < KEYSPACE_NUMBERS; keyspace += 1) {
-          if (now?.corral.killActor(shard, keyspace, key) !== true) continue;
-          now.life.note(`loses the actor of ${key} in shard ${shard}`);
-          return true;
-        }
+  /** Stops actors when a batch has just been given to them and before their turn. */
+  private killActors(life: Life, corral: Corral): void {
+    let killed = 0;
+    for (let shard = 0; shard < this.settings.shards; shard += 1) {
+      for (let keyspace = 0; keyspace < KEYSPACE_NUMBERS; keyspace += 1) {
+        for (const key of KEYS) if (corral.killActor(shard, keyspace, keyText(key))) killed += 1;
       }
     }
-    return false;
+    if (killed === 0) return;
+    life.note(`loses ${killed} actors`);
+    this.world.plan.strikes.note('killActor');
   }
 
   /** Crashes every node that lives. */

@@ -19,6 +19,7 @@ export class FaultPlan {
   private readonly random: SeededRandom;
   private readonly window: number;
   private readonly noise: number;
+  private readonly kills: number;
   private planned: Planned[];
 
   /** @param window faults strike up to this time */
@@ -26,6 +27,7 @@ export class FaultPlan {
     this.random = random;
     this.window = window;
     this.noise = random.pick([0, 0, 0.01, 0.03, 0.1]);
+    this.kills = random.pick([0, 0, 0.02, 0.2]);
     const aimed = (sites: readonly Site[]): Planned => ({
       site: random.pick(sites),
       // Some awaits come only when everything begins.
@@ -53,6 +55,11 @@ export class FaultPlan {
     }
     if (phase === 'request' && this.noise > 0 && this.random.chance(this.noise)) return this.someNoise(call);
     return undefined;
+  }
+
+  /** Whether the actors of a batch that arrives now are stopped before their turn. */
+  killsActors(now: number): boolean {
+    return this.kills > 0 && now <= this.window && this.random.chance(this.kills);
   }
 
   private someNoise(call: string): Fault | undefined {

@@ -46,6 +46,8 @@ export class Life implements Clock {
   drained = false;
   /** Called when a fault crashes it. */
   crashed: () => void = () => undefined;
+  /** Called when messages of a shard log have just reached its code, before any of it has run. */
+  batchArrives: () => void = () => undefined;
   /** What it did that no node may do. */
   readonly misdeeds: string[] = [];
   readonly world: World;
@@ -128,6 +130,7 @@ export class Life implements Clock {
     const answer = (delay: number, what: string, give: () => void) =>
       this.deliver(delay, () => {
         this.note(`${call.name} ${call.detail}: ${what}`);
+        if (call.name === 'shardLog.next') this.batchArrives();
         give();
       });
     const unknown = (cause: string) =>

@@ -8,7 +8,7 @@ import { FaultPlan } from './fault-plan.ts';
 import type { World } from './life.ts';
 import { Quiescence } from './quiescence.ts';
 import { SeededRandom } from './random.ts';
-import { PLAIN_RULES, SOURCES, simulatedRules } from './rules.ts';
+import { PLAIN_RULES, SOURCES } from './rules.ts';
 import type { Strikes } from './sites.ts';
 import { EPOCH, PREFIX, Store } from './store.ts';
 import { Trace } from './trace.ts';
@@ -85,11 +85,10 @@ class Run {
     };
     this.starts = new Map(SOURCES.map((source): [string, SourceSettings['start']] => [source, this.someStart()]));
     const shards = random.integer(2, 8);
-    const settings: Omit<Settings, 'node'> = {
+    const settings: Omit<Settings, 'node' | 'rules'> = {
       prefix: PREFIX,
       shards,
       sources: SOURCES.map((name) => sourceSettings(name, this.starts.get(name)!)),
-      rules: simulatedRules(),
       leaseTtl,
       heartbeat: duration(random.integer(50, 500)),
       actorsMax: random.pick([shards, 4 * shards, 10_000]),
@@ -98,8 +97,11 @@ class Run {
     this.cluster = new Cluster(this.world, settings, random.integer(1, 3));
     this.publications = workload(random.fork(), this.window);
     for (const publication of this.publications) time.after(publication.at, () => this.publish(publication));
-    for (let n = random.integer(0, 2); n > 0; n -= 1) this.sometime(() => this.cluster.drainSome() && 'drain');
-    for (let n = random.integer(0, 6); n > 0; n -= 1) this.sometime(() => this.cluster.killSomeActor(KEYS) && 'killActor');
+    for (let n = random.integer(0, 2); n > 0; n -= 1) {
+      time.after(random.between(0, this.window), () => {
+        if (this.cluster.drainSome()) this.world.plan.strikes.note('drain');
+      });
+    }
   }
 
   async go(): Promise<readonly string[]> {
@@ -130,13 +132,6 @@ class Run {
     const { sequence: seq, stamp } = this.world.store.sources.get(source)!.publish({ subject, body: Buffer.from(body) });
     this.published.push({ ...publication, seq, stamp });
     this.world.trace.add(this.world.time.now, 'pub', `${source} ${seq} ${body}`);
-  }
-
-  private sometime(strike: () => false | 'drain' | 'killActor'): void {
-    this.world.time.after(this.random.between(0, this.window), () => {
-      const struck = strike();
-      if (struck !== false) this.world.plan.strikes.note(struck);
-    });
   }
 
   private someStart(): SourceSettings['start'] {
@@ -216,13 +211,6 @@ function sourceSettings(name: string, start: SourceSettings['start']): SourceSet
     eventBytesMax: 1_000_000,
   };
 }
-
-const KEYS: readonly (string | readonly (string | number)[])[] = [1, 2, 3, 4].flatMap((n) => [
-  `ip${n}`,
-  `ü${n}`,
-  `card${n}`,
-  [`card${n}`, 1],
-]);
 
 /** How long after the last fault and event everything may take to come out. */
 const PATIENCE_MS = 60_000;

@@ -9,6 +9,14 @@ export const PREFIX = 'sim';
 /** What the server's clock shows when a run begins. */
 export const EPOCH = Date.UTC(2026, 0, 1);
 
+/** A message and when it was stored, counted over all streams. */
+export interface StoredMessage extends LogMessage {
+  readonly arrival: number;
+}
+
+/** By subject, in order. */
+export type Stored = ReadonlyMap<string, readonly StoredMessage[]>;
+
 /**
  * The one store that all nodes of a run share, without any network: the in-memory ports as they are, and a record of
  * everything that was ever stored, for the checker.
@@ -17,8 +25,8 @@ export class Store {
   readonly log: MemoryLog;
   readonly leases = new MemoryLeases();
   readonly sources: ReadonlyMap<string, MemorySource>;
-  /** By subject, in order. */
-  readonly stored = new Map<string, LogMessage[]>();
+  private readonly kept = new Map<string, StoredMessage[]>();
+  private arrivals = 0;
 
   /** @param now virtual milliseconds since the run began */
   constructor(now: () => number, sources: readonly string[], bodyMax: number) {
@@ -35,15 +43,17 @@ export class Store {
   ): Promise<Appended> {
     const answer = await this.log.append(subject, expected, body, headers);
     if (answer.kind === 'stored') {
-      const message = await this.log.last(subject);
-      const before = this.stored.get(subject);
-      if (before === undefined) this.stored.set(subject, [message!]);
-      else before.push(message!);
+      const message = { ...(await this.log.last(subject))!, arrival: this.arrivals };
+      this.arrivals += 1;
+      const before = this.kept.get(subject);
+      if (before === undefined) this.kept.set(subject, [message]);
+      else before.push(message);
     }
     return answer;
   }
 
-  messages(subject: string): readonly LogMessage[] {
-    return this.stored.get(subject) ?? [];
+  /** Everything ever stored. */
+  get stored(): Stored {
+    return this.kept;
   }
 }

@@ -1,3 +1,4 @@
+import type { KeyValue } from '../../src/core/rules/rule-set.ts';
 import type { Value } from './plain-rule.ts';
 import type { SeededRandom } from './random.ts';
 import { SOURCES } from './rules.ts';
@@ -15,6 +16,17 @@ export interface Publication {
   readonly values: readonly Value[] | undefined;
 }
 
+const KEYS_MAX = 8;
+
+/** Every key that events can have. */
+export const KEYS: readonly KeyValue[] = Array.from({ length: KEYS_MAX }, (_, n) => n + 1).flatMap((n) => [
+  `ip${n}`,
+  `ü${n}`,
+  `card${n}`,
+  [`card${n}`, 1],
+  [`card${n}`, 2],
+]);
+
 /**
  * What is published in a run, in order of time: bursts of messages on both sources, some with many events, with late
  * events, equal times, events without key, and what can only become a dead letter.
@@ -22,7 +34,7 @@ export interface Publication {
 export function workload(random: SeededRandom, window: number): readonly Publication[] {
   const publications: Publication[] = [];
   const latest = new Map<string, number>(SOURCES.map((source) => [source, EPOCH - 3_600_000]));
-  const keys = random.integer(2, 8);
+  const keys = random.integer(2, KEYS_MAX);
   const events = random.integer(100, 300);
   let at = 0;
   for (let made = 0; made < events; ) {

@@ -10,11 +10,7 @@ export interface MatchReader {
 }
 
 /** Reads a deployment's matches from its match stream, as any consumer of them would. */
-export async function readMatches(
-  link: NatsLink,
-  prefix: string,
-  each: (match: Match) => void,
-): Promise<MatchReader> {
+export async function readMatches(link: NatsLink, prefix: string, each: (match: Match) => void): Promise<MatchReader> {
   const source = natsSource(link, { stream: logStreamName(prefix, 'MATCH'), subject: `${prefix}.match.>` });
   await source.facts();
   const reader = source.read(1);

@@ -72,7 +72,9 @@ export async function resolveReplay(patterns: readonly string[], flags: ReplayFl
     if (read !== undefined) sources.push(configured === undefined ? read : overridden(configured, read, flags));
   }
   // Every source reads the same flags, so each of their problems is found once for each.
-  const once = new Map(found.list.map((problem) => [`${problem.at.file} ${problem.code} ${problem.at.column}`, problem]));
+  const once = new Map(
+    found.list.map((problem) => [`${problem.at.file} ${problem.code} ${problem.at.column}`, problem]),
+  );
   problems.push(...configProblems([...once.values()]));
   const assigned = assignInputs(flags.events, needed);
   if (rules.ok) problems.push(...assigned.problems);

@@ -21,7 +21,9 @@ export function showProgress(
     const seconds = (performance.now() - began) / 1000;
     const matches = sum([...measures.rules.values()].map((rule) => rule.matches));
     const done = bytes === undefined ? '' : `${bar(Math.min(1, progress.bytes / Math.max(1, bytes)))}  `;
-    log.progress(`${done}${count(progress.lines)} lines  ${count(progress.lines / seconds)}/s  ${count(matches)} matches`);
+    log.progress(
+      `${done}${count(progress.lines)} lines  ${count(progress.lines / seconds)}/s  ${count(matches)} matches`,
+    );
   }, EVERY_MS);
   return () => clearInterval(timer);
 }

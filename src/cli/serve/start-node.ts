@@ -77,7 +77,7 @@ export async function startNode({ config, rules, node, logger }: NodeOptions): P
       name: `corral ${node}`,
       signal: abort.signal,
       onStatus: (status) => {
-        if (status.trouble !== trouble) {
+        if (status.trouble !== trouble && stopping === undefined) {
           if (status.trouble !== undefined) logger.warn({}, status.trouble);
           else logger.info({}, 'connected to NATS');
         }

@@ -10,8 +10,6 @@ import { beginsMsgpack, parseMsgpack } from './msgpack.ts';
 import type { Parsed, Unparsed } from './parsed.ts';
 import type { SourceSettings } from './source-settings.ts';
 
-export type { Decoded, Rejected, SourceMessage } from './decoded.ts';
-
 /**
  * From the bytes of one message to its events, in two steps: read the body (JSON, CloudEvents or msgpack; one event or
  * a list of them), then apply what the source's settings extract (`each`, `let`, `where`, `id`, `type`, `time`).

@@ -1,8 +1,9 @@
-import { checkPattern, type PatternProblem } from './check-pattern.ts';
+import { checkPattern } from './check-pattern.ts';
 import type { GraphState } from './graph.ts';
 import { buildGraph } from './graph-builder.ts';
 import { type Logic, NO, type Term, type TermShape, YES } from './logic.ts';
 import type { Pattern } from './pattern.ts';
+import type { PatternProblem } from './pattern-problem.ts';
 import { allStages, canBeEmpty } from './stages.ts';
 
 // The automaton as it runs: flat arrays, one row per state and one per action.
@@ -109,7 +110,11 @@ function flatten(pattern: Pattern, logic: Logic, start: GraphState, warnings: re
     statePending: Uint8Array.from(rows, (row) => (reachesPending(row.state) ? 1 : 0)),
     stateStop: Int32Array.from(rows, (row) => row.stop),
     stateStateless: Uint8Array.from(rows, (row, index) => {
-      const terms = [row.stop, ...row.actions.map((action) => action.when), ...completes.slice(actionsFrom[index], actionsFrom[index + 1])];
+      const terms = [
+        row.stop,
+        ...row.actions.map((action) => action.when),
+        ...completes.slice(actionsFrom[index], actionsFrom[index + 1]),
+      ];
       return terms.every((term) => logic.isStateless(term)) ? 1 : 0;
     }),
     actionsFrom,
@@ -120,7 +125,9 @@ function flatten(pattern: Pattern, logic: Logic, start: GraphState, warnings: re
     actionCompletes: Int32Array.from(completes),
     within: positive(pattern.within),
     hasGapLimits: gaps.some((gap) => gap !== Number.POSITIVE_INFINITY),
-    ordered: rows.every((row, index) => neverForks(row, completes.slice(actionsFrom[index], actionsFrom[index + 1]), pattern, logic)),
+    ordered: rows.every((row, index) =>
+      neverForks(row, completes.slice(actionsFrom[index], actionsFrom[index + 1]), pattern, logic),
+    ),
     mayRepeat: [...allStages(pattern.stages)].some(
       (stage) => stage.kind === 'group' && (stage.quantifier.max > 1 || stage.stages.every(canBeEmpty)),
     ),
@@ -185,5 +192,8 @@ function neverForks(row: Row, completes: readonly Term[], pattern: Pattern, logi
     terms.every((term, index) => terms.slice(index + 1).every((other) => logic.exclude(term, other)));
   if (!exclusive(live) || !exclusive(completing)) return false;
   // Matches that are held back may meet later ones of the same beginning.
-  return pattern.afterMatch.kind === 'noSkip' || completing.every((done) => live.every((going) => logic.exclude(done, going)));
+  return (
+    pattern.afterMatch.kind === 'noSkip' ||
+    completing.every((done) => live.every((going) => logic.exclude(done, going)))
+  );
 }

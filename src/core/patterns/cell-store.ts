@@ -192,7 +192,13 @@ export class CellStore {
     cells.put(chunk.cell, writer.copy());
   }
 
-  #add<Entry>(chunks: Map<number, Chunk<Entry>>, changed: Set<number>, range: number, number: number, entry: Entry): void {
+  #add<Entry>(
+    chunks: Map<number, Chunk<Entry>>,
+    changed: Set<number>,
+    range: number,
+    number: number,
+    entry: Entry,
+  ): void {
     let chunk = chunks.get(range);
     if (chunk === undefined) {
       chunk = { cell: this.#allocate(), entries: new Map(), written: 0, changed: false };

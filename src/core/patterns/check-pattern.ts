@@ -1,38 +1,6 @@
 import type { AnyOfStage, GroupStage, Pattern, Quantifier, Stage, StepStage } from './pattern.ts';
-import { allStages, canBeEmpty, isBan, stepsWithin } from './stages.ts';
-
-/** Stable; callers branch on it, never on the text. */
-export type PatternProblemCode =
-  | 'PATTERN_EMPTY'
-  | 'PATTERN_TOO_LARGE'
-  | 'STEP_REPEATED'
-  | 'QUANTIFIER_INVALID'
-  | 'GREEDY_WITHOUT_LOOP'
-  | 'UNTIL_WITHOUT_LOOP'
-  | 'LOOP_OVER_NOTHING'
-  | 'BAN_FIRST'
-  | 'BAN_AFTER_OPTIONAL'
-  | 'BAN_ENDS_GROUP'
-  | 'BAN_WITHOUT_LIMIT'
-  | 'BAN_LIMITS_DIFFER'
-  | 'WITHIN_PREVIOUS_TOO_LONG'
-  | 'SKIP_STEP_UNKNOWN'
-  | 'CHOICE_INVALID'
-  | 'SPAN_EMPTY'
-  /** Warnings: accepted, but without the effect one may expect. */
-  | 'LIMIT_WITHOUT_EFFECT'
-  | 'GREEDY_WITHOUT_EFFECT'
-  | 'INNER_CONTIGUITY_OF_GROUP';
-
-export interface PatternProblem {
-  readonly code: PatternProblemCode;
-  /** What is wrong, in terms of the pattern. */
-  readonly message: string;
-  /** What to write instead. */
-  readonly fix: string;
-  /** The step or group concerned: a step's name, or the names inside a group in parentheses. */
-  readonly stage: string | undefined;
-}
+import type { PatternProblem, PatternProblemCode } from './pattern-problem.ts';
+import { allStages, canBeEmpty, isBan, sizeOfAll, stepsWithin } from './stages.ts';
 
 /** Most states an automaton may have; only large counts of large groups come near it. */
 const maxStates = 20_000;
@@ -58,13 +26,19 @@ class PatternCheck {
   run(): void {
     const { stages, steps } = this.pattern;
     if (stages.length === 0) {
-      this.#refuse('PATTERN_EMPTY', undefined, 'the pattern has no steps, so nothing can match', 'give it at least one step that takes an event');
+      this.#refuse(
+        'PATTERN_EMPTY',
+        undefined,
+        'the pattern has no steps, so nothing can match',
+        'give it at least one step that takes an event',
+      );
       return;
     }
     const seen = new Set<string>();
     for (const step of stepsWithin(stages)) {
       const name = steps[step] ?? `step ${step}`;
-      if (seen.has(name)) this.#refuse('STEP_REPEATED', name, `two steps are called \`${name}\``, 'give every step a name of its own');
+      if (seen.has(name))
+        this.#refuse('STEP_REPEATED', name, `two steps are called \`${name}\``, 'give every step a name of its own');
       seen.add(name);
     }
     this.#sequence(stages, true);
@@ -73,11 +47,21 @@ class PatternCheck {
     this.#afterMatch();
     const states = sizeOfAll(stages);
     if (states > maxStates) {
-      this.#refuse('PATTERN_TOO_LARGE', undefined, `the counts in the pattern multiply to ${states} states; at most ${maxStates} are kept`, 'lower `times`, or leave its upper end open');
+      this.#refuse(
+        'PATTERN_TOO_LARGE',
+        undefined,
+        `the counts in the pattern multiply to ${states} states; at most ${maxStates} are kept`,
+        'lower `times`, or leave its upper end open',
+      );
     }
     const first = stages[0]!;
     if (first.kind === 'step' && first.withinPrevious !== undefined) {
-      this.#warn('LIMIT_WITHOUT_EFFECT', this.#name(first), 'nothing is taken before the first step, so its `withinPrevious` limits nothing', 'put the limit on the step after it, or write `within` on the rule');
+      this.#warn(
+        'LIMIT_WITHOUT_EFFECT',
+        this.#name(first),
+        'nothing is taken before the first step, so its `withinPrevious` limits nothing',
+        'put the limit on the step after it, or write `within` on the rule',
+      );
     }
   }
 
@@ -89,12 +73,27 @@ class PatternCheck {
       const before = stages[at - 1];
       const name = this.#name(stage);
       if (before === undefined) {
-        this.#refuse('BAN_FIRST', name, `\`${name}\` bans an event before any was taken`, 'begin with a step that takes an event, and put the ban after it');
+        this.#refuse(
+          'BAN_FIRST',
+          name,
+          `\`${name}\` bans an event before any was taken`,
+          'begin with a step that takes an event, and put the ban after it',
+        );
       } else if (before.kind !== 'not' && 'quantifier' in before && before.quantifier.optional) {
-        this.#refuse('BAN_AFTER_OPTIONAL', name, `\`${name}\` bans an event after \`${this.#name(before)}\`, which may be absent`, 'put the ban before the optional step, or make that step mandatory');
+        this.#refuse(
+          'BAN_AFTER_OPTIONAL',
+          name,
+          `\`${name}\` bans an event after \`${this.#name(before)}\`, which may be absent`,
+          'put the ban before the optional step, or make that step mandatory',
+        );
       }
       if (!top && at === stages.length - 1 && isBan(stage)) {
-        this.#refuse('BAN_ENDS_GROUP', name, `\`${name}\` ends a group, so it is open how long the ban holds`, 'put the ban after the group, or a step behind it');
+        this.#refuse(
+          'BAN_ENDS_GROUP',
+          name,
+          `\`${name}\` ends a group, so it is open how long the ban holds`,
+          'put the ban after the group, or a step behind it',
+        );
       }
     });
   }
@@ -103,16 +102,26 @@ class PatternCheck {
     switch (stage.kind) {
       case 'step':
       case 'group':
-        return this.#quantified(stage);
+        this.#quantified(stage);
+        break;
       case 'not':
-        return this.#limit(stage.withinPrevious, this.#name(stage));
+        this.#limit(stage.withinPrevious, this.#name(stage));
+        break;
       case 'anyOf':
-        return this.#anyOf(stage);
+        this.#anyOf(stage);
+        break;
       case 'allOf': {
         const name = this.#name(stage);
-        const bad = stage.members.some(({ quantifier }) => quantifier.min !== 1 || quantifier.max !== 1 || quantifier.optional);
+        const bad = stage.members.some(
+          ({ quantifier }) => quantifier.min !== 1 || quantifier.max !== 1 || quantifier.optional,
+        );
         if (stage.members.length < 2 || stage.members.length > maxMembers || bad) {
-          this.#refuse('CHOICE_INVALID', name, `\`allOf\` takes 2 to ${maxMembers} steps, each exactly once`, 'put loops and optional steps before or after it');
+          this.#refuse(
+            'CHOICE_INVALID',
+            name,
+            `\`allOf\` takes 2 to ${maxMembers} steps, each exactly once`,
+            'put loops and optional steps before or after it',
+          );
         }
         for (const member of stage.members) this.#limit(member.withinPrevious, this.#name(member));
         return;
@@ -126,7 +135,12 @@ class PatternCheck {
       return first === undefined || first.kind !== 'step' || first.quantifier.optional;
     });
     if (stage.alternatives.length < 2 || bad) {
-      this.#refuse('CHOICE_INVALID', this.#name(stage), 'every alternative of `anyOf` begins with a step that takes an event, and there are at least two', 'move what is optional behind the first step of the alternative');
+      this.#refuse(
+        'CHOICE_INVALID',
+        this.#name(stage),
+        'every alternative of `anyOf` begins with a step that takes an event, and there are at least two',
+        'move what is optional behind the first step of the alternative',
+      );
     }
   }
 
@@ -134,19 +148,49 @@ class PatternCheck {
     const { quantifier } = stage;
     const { min, max } = quantifier;
     const name = this.#name(stage);
-    if (!Number.isInteger(min) || min < 1 || max < min || (max !== Number.POSITIVE_INFINITY && !Number.isInteger(max))) {
-      this.#refuse('QUANTIFIER_INVALID', name, `\`${name}\` is to occur ${min} to ${max} times`, 'let `times` begin at 1 or more and not end before it begins; `optional` makes it 0');
+    if (
+      !Number.isInteger(min) ||
+      min < 1 ||
+      max < min ||
+      (max !== Number.POSITIVE_INFINITY && !Number.isInteger(max))
+    ) {
+      this.#refuse(
+        'QUANTIFIER_INVALID',
+        name,
+        `\`${name}\` is to occur ${min} to ${max} times`,
+        'let `times` begin at 1 or more and not end before it begins; `optional` makes it 0',
+      );
     }
     if (quantifier.greedy && (stage.kind === 'group' || max === 1)) {
-      this.#refuse('GREEDY_WITHOUT_LOOP', name, `\`${name}\` is greedy but is no repeated step`, 'drop `greedy`, or give the step `times`');
+      this.#refuse(
+        'GREEDY_WITHOUT_LOOP',
+        name,
+        `\`${name}\` is greedy but is no repeated step`,
+        'drop `greedy`, or give the step `times`',
+      );
     } else if (quantifier.greedy && min === max) {
-      this.#warn('GREEDY_WITHOUT_EFFECT', name, `\`${name}\` occurs exactly ${min} times, so \`greedy\` changes nothing`, 'drop `greedy`');
+      this.#warn(
+        'GREEDY_WITHOUT_EFFECT',
+        name,
+        `\`${name}\` occurs exactly ${min} times, so \`greedy\` changes nothing`,
+        'drop `greedy`',
+      );
     }
     if (quantifier.until !== undefined && max !== Number.POSITIVE_INFINITY) {
-      this.#refuse('UNTIL_WITHOUT_LOOP', name, `\`${name}\` has an \`until\` but ends after ${max} events anyway`, 'leave the upper end of `times` open, or drop `until`');
+      this.#refuse(
+        'UNTIL_WITHOUT_LOOP',
+        name,
+        `\`${name}\` has an \`until\` but ends after ${max} events anyway`,
+        'leave the upper end of `times` open, or drop `until`',
+      );
     }
     if (stage.span !== undefined && !(stage.span > 0)) {
-      this.#refuse('SPAN_EMPTY', name, `\`span\` of \`${name}\` is ${stage.span} ms, so not even one event fits`, 'give `span` a duration such as 30s');
+      this.#refuse(
+        'SPAN_EMPTY',
+        name,
+        `\`span\` of \`${name}\` is ${stage.span} ms, so not even one event fits`,
+        'give `span` a duration such as 30s',
+      );
     }
     if (stage.kind === 'group') this.#group(stage, name);
     else this.#step(stage, quantifier, name);
@@ -156,14 +200,29 @@ class PatternCheck {
     if (stage.stages.length === 0) {
       this.#refuse('PATTERN_EMPTY', name, 'a group has no steps', 'give the group a step, or remove it');
     } else if (stage.quantifier.max === Number.POSITIVE_INFINITY && stage.stages.every(canBeEmpty)) {
-      this.#refuse('LOOP_OVER_NOTHING', name, `the loop over ${name} could go round without taking an event, for ever`, 'make one of its steps mandatory; `optional` on the group lets it be absent as a whole');
+      this.#refuse(
+        'LOOP_OVER_NOTHING',
+        name,
+        `the loop over ${name} could go round without taking an event, for ever`,
+        'make one of its steps mandatory; `optional` on the group lets it be absent as a whole',
+      );
     }
     if (stage.quantifier.within !== undefined) {
-      this.#warn('LIMIT_WITHOUT_EFFECT', name, 'a gap limit on a group limits nothing', 'put `withinPrevious` on steps in the group, or `span` on the group');
+      this.#warn(
+        'LIMIT_WITHOUT_EFFECT',
+        name,
+        'a gap limit on a group limits nothing',
+        'put `withinPrevious` on steps in the group, or `span` on the group',
+      );
     }
     const first = stage.stages[0];
     if (first?.kind === 'step' && first.quantifier.max > 1 && first.quantifier.inner !== stage.quantifier.inner) {
-      this.#warn('INNER_CONTIGUITY_OF_GROUP', this.#name(first), `\`${this.#name(first)}\` begins a group, so between its events the contiguity of the group's rounds holds, not its own`, 'put a step before it in the group, or give the group the same contiguity');
+      this.#warn(
+        'INNER_CONTIGUITY_OF_GROUP',
+        this.#name(first),
+        `\`${this.#name(first)}\` begins a group, so between its events the contiguity of the group's rounds holds, not its own`,
+        'put a step before it in the group, or give the group the same contiguity',
+      );
     }
   }
 
@@ -171,14 +230,24 @@ class PatternCheck {
     this.#limit(stage.withinPrevious, name);
     this.#limit(quantifier.within, name);
     if (stage.withinPrevious !== undefined && quantifier.max > 1) {
-      this.#warn('LIMIT_WITHOUT_EFFECT', name, `\`${name}\` is repeated, and there \`withinPrevious\` limits nothing`, 'give the limit as `within` of `times`');
+      this.#warn(
+        'LIMIT_WITHOUT_EFFECT',
+        name,
+        `\`${name}\` is repeated, and there \`withinPrevious\` limits nothing`,
+        'give the limit as `within` of `times`',
+      );
     }
   }
 
   #limit(gap: number | undefined, name: string): void {
     const { within } = this.pattern;
     if (gap !== undefined && within !== undefined && within > 0 && gap > within) {
-      this.#refuse('WITHIN_PREVIOUS_TOO_LONG', name, `\`${name}\` may come up to ${gap} ms after the event before it, but the whole pattern ends after ${within} ms`, 'lower the gap limit, or raise `within` of the rule');
+      this.#refuse(
+        'WITHIN_PREVIOUS_TOO_LONG',
+        name,
+        `\`${name}\` may come up to ${gap} ms after the event before it, but the whole pattern ends after ${within} ms`,
+        'lower the gap limit, or raise `within` of the rule',
+      );
     }
   }
 
@@ -195,10 +264,20 @@ class PatternCheck {
     }
     if (ends.length === 0) return;
     if (!(within !== undefined && within > 0) && !ends.some((limit) => limit !== undefined && limit > 0)) {
-      this.#refuse('BAN_WITHOUT_LIMIT', name, `the pattern ends with the ban \`${name}\` and has no time limit, so it is never known that nothing came`, 'write `within` on the rule, or `withinPrevious` on the ban');
+      this.#refuse(
+        'BAN_WITHOUT_LIMIT',
+        name,
+        `the pattern ends with the ban \`${name}\` and has no time limit, so it is never known that nothing came`,
+        'write `within` on the rule, or `withinPrevious` on the ban',
+      );
     }
     if (new Set(ends).size > 1) {
-      this.#refuse('BAN_LIMITS_DIFFER', name, 'the bans at the end of the pattern have different limits', 'give them the same `withinPrevious`');
+      this.#refuse(
+        'BAN_LIMITS_DIFFER',
+        name,
+        'the bans at the end of the pattern have different limits',
+        'give them the same `withinPrevious`',
+      );
     }
   }
 
@@ -208,7 +287,12 @@ class PatternCheck {
     const reachable = stages.flatMap((stage) => (stage.kind === 'group' ? [] : stepsWithin([stage])));
     if (!reachable.includes(afterMatch.step)) {
       const name = steps[afterMatch.step] ?? `step ${afterMatch.step}`;
-      this.#refuse('SKIP_STEP_UNKNOWN', name, `\`afterMatch\` skips to \`${name}\`, which is no step outside groups`, 'name a step that stands on the top level of the pattern');
+      this.#refuse(
+        'SKIP_STEP_UNKNOWN',
+        name,
+        `\`afterMatch\` skips to \`${name}\`, which is no step outside groups`,
+        'name a step that stands on the top level of the pattern',
+      );
     }
   }
 
@@ -224,28 +308,4 @@ class PatternCheck {
   #warn(code: PatternProblemCode, stage: string | undefined, message: string, fix: string): void {
     this.warnings.push({ code, message, fix, stage });
   }
-}
-
-/** About how many states the stages become. */
-function sizeOfAll(stages: readonly Stage[]): number {
-  return stages.reduce((sum, stage) => sum + sizeOf(stage), 0);
-}
-
-function sizeOf(stage: Stage): number {
-  switch (stage.kind) {
-    case 'step':
-      return positions(stage.quantifier);
-    case 'group':
-      return positions(stage.quantifier) * sizeOfAll(stage.stages);
-    case 'not':
-      return 1;
-    case 'anyOf':
-      return stage.alternatives.reduce((sum, alternative) => sum + sizeOfAll(alternative), 1);
-    case 'allOf':
-      return 2 ** stage.members.length;
-  }
-}
-
-function positions({ min, max }: Quantifier): number {
-  return max === Number.POSITIVE_INFINITY ? min + 1 : max;
 }

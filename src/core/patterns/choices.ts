@@ -23,13 +23,19 @@ export function buildAnyOf(builder: GraphBuilder, stage: AnyOfStage, exit: Conti
     where: logic.condition((alternative[0] as StepStage).where),
     // Entered strictly, an alternative has no IGNORE of its own: passing events over is decided here, for all of them.
     // What follows is copied, so that a greedy end of one alternative blinds it after this alternative only.
-    body: builder.sequence(alternative, continuation((bans) => exit.enter(bans).copy()), { ...place, outer: 'strict', innerOfGroup: undefined, leavable: false }),
+    body: builder.sequence(
+      alternative,
+      continuation((bans) => exit.enter(bans).copy()),
+      { ...place, outer: 'strict', innerOfGroup: undefined, leavable: false },
+    ),
   }));
   return continuation((bans) => {
     const ways = alternatives.flatMap(({ where, body }) =>
-      body.enter(bans).edges.flatMap((edge): Way[] =>
-        edge.kind === 'take' ? [{ step: edge.step, where, take: edge.when, next: edge.to }] : [],
-      ),
+      body
+        .enter(bans)
+        .edges.flatMap((edge): Way[] =>
+          edge.kind === 'take' ? [{ step: edge.step, where, take: edge.when, next: edge.to }] : [],
+        ),
     );
     return waitFor(builder, ways, place, place.leavable, bans);
   });
@@ -62,7 +68,9 @@ export function buildAllOf(builder: GraphBuilder, stage: AllOfStage, exit: Conti
     members.flatMap((member, index) => {
       const bit = 1 << index;
       if ((missing & bit) === 0) return [];
-      return [{ step: member.step, where: logic.condition(member.where), take: takes[index]!, next: after(missing & ~bit) }];
+      return [
+        { step: member.step, where: logic.condition(member.where), take: takes[index]!, next: after(missing & ~bit) },
+      ];
     });
   return continuation((bans) => waitFor(builder, ways((1 << members.length) - 1), place, place.leavable, bans));
 }

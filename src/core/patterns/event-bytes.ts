@@ -38,7 +38,17 @@ export function readEvent(bytes: Uint8Array, ordinal: number, variant: number): 
   const source = reader.text();
   const kept = reader.bytes();
   const data: unknown = kept.length === 0 ? undefined : packr.unpack(kept);
-  const event = { id: id === '' ? String(seq) : id.slice(1), type, subject: '', time, source, seq, index, headers: undefined, data };
+  const event = {
+    id: id === '' ? String(seq) : id.slice(1),
+    type,
+    subject: '',
+    time,
+    source,
+    seq,
+    index,
+    headers: undefined,
+    data,
+  };
   const read = new TakenEvent(event, data, ordinal, variant, sizeOfEvent(event, data));
   read.packed = Uint8Array.from(bytes);
   return read;

@@ -3,6 +3,7 @@ import { type Ban, type Continuation, continuation, GraphState, withBans } from 
 import { Logic, type Term, YES } from './logic.ts';
 import type { Contiguity, GroupStage, NotStage, Pattern, Stage, StepStage } from './pattern.ts';
 import { isBan, stepsWithin } from './stages.ts';
+import { enterable, type Leave, position, type Single } from './waiting.ts';
 
 // From stages to states, from the last stage to the first. Every stage becomes a `Continuation`: the state in which it
 // begins, given the bans that hold on the way in, and given the continuation of what follows it.
@@ -46,7 +47,15 @@ export function buildGraph(pattern: Pattern): Graph {
   const body = new GraphBuilder(logic).sequence(
     pattern.stages,
     continuation(() => final),
-    { outer: 'strict', innerOfGroup: undefined, leavable: false, overLoop: false, notUntil: YES, inSpan: YES, following: none },
+    {
+      outer: 'strict',
+      innerOfGroup: undefined,
+      leavable: false,
+      overLoop: false,
+      notUntil: YES,
+      inSpan: YES,
+      following: none,
+    },
   );
   return { logic, start: body.enter(none) };
 }
@@ -78,7 +87,14 @@ export class GraphBuilder {
         next,
         at === 0
           ? { ...place, following }
-          : { ...place, outer: stage.contiguity ?? 'relaxed', innerOfGroup: undefined, leavable: false, overLoop: false, following },
+          : {
+              ...place,
+              outer: stage.contiguity ?? 'relaxed',
+              innerOfGroup: undefined,
+              leavable: false,
+              overLoop: false,
+              following,
+            },
       );
       following = isBan(stage) ? withBans(following, [this.#ban(stage, place)]) : none;
     }
@@ -138,7 +154,14 @@ export class GraphBuilder {
     };
 
     const waiting = (repeated ? within : least(within, stage.withinPrevious)) ?? never;
-    const single: Single = { step: stage.step, take, twinTake: take, ignore: between, gapLimit: waiting, twinGapLimit: never };
+    const single: Single = {
+      step: stage.step,
+      take,
+      twinTake: take,
+      ignore: between,
+      gapLimit: waiting,
+      twinGapLimit: never,
+    };
     const gap = waiting === never ? YES : logic.gapBelow(waiting);
     const { following } = place;
     let rest = exit;
@@ -197,7 +220,11 @@ export class GraphBuilder {
     const leave: Leave = (state, bans) => state.proceed(YES, exit.enter(bans));
     /** One round; `leavable` when it may be left out. */
     const round = (next: Continuation, more: Partial<Place>, leavable: boolean): Continuation => {
-      const body = this.sequence(stage.stages, next, { ...around, ...more, leavable: leavable || (more.leavable ?? false) });
+      const body = this.sequence(stage.stages, next, {
+        ...around,
+        ...more,
+        leavable: leavable || (more.leavable ?? false),
+      });
       return continuation((bans) => {
         const first = body.enter(bans);
         if (leavable) leave(first, bans);
@@ -213,7 +240,11 @@ export class GraphBuilder {
     if (looping) {
       rest = continuation(() => {
         const closing = new GraphState('normal', -1, never);
-        const first = later(continuation(() => closing), true, true).enter(none);
+        const first = later(
+          continuation(() => closing),
+          true,
+          true,
+        ).enter(none);
         closing.proceed(YES, first);
         return first;
       });
@@ -259,51 +290,6 @@ export class GraphBuilder {
       return pending;
     });
   }
-}
-
-type Leave = (state: GraphState, bans: readonly Ban[]) => void;
-
-/** A state that takes one event, without what stands around it. */
-interface Single {
-  readonly step: number;
-  readonly take: Term;
-  /** As `take`, for the twin. */
-  readonly twinTake: Term;
-  readonly ignore: Term;
-  readonly gapLimit: number;
-  readonly twinGapLimit: number;
-}
-
-function enterable(single: Single, taken: Continuation, leave: Leave | undefined, hasTwin: boolean): Continuation {
-  return continuation((bans) => {
-    const state = new GraphState('normal', single.step, single.gapLimit);
-    const next = taken.enter(none);
-    state.take(single.take, next);
-    leave?.(state, bans);
-    if (hasTwin) {
-      const twin = new GraphState('normal', single.step, single.twinGapLimit);
-      twin.take(single.twinTake, next);
-      twin.ignore(single.ignore, twin);
-      twin.heed(bans);
-      state.ignore(single.ignore, twin);
-    } else {
-      state.ignore(single.ignore, state);
-    }
-    state.heed(bans);
-    return state;
-  });
-}
-
-/** A place in `times` after the first: what follows the step already bans here. */
-function position(
-  single: Single,
-  taken: Continuation,
-  leave: Leave | undefined,
-  hasTwin: boolean,
-  following: readonly Ban[],
-): Continuation {
-  const here = enterable(single, taken, leave && ((state) => leave(state, none)), hasTwin);
-  return continuation(() => here.enter(following));
 }
 
 function least(one: number | undefined, other: number | undefined): number | undefined {

@@ -33,7 +33,8 @@ export class Matcher {
   readonly variants: number;
   /** What the current event gave under each projection so far. */
   readonly #kept: (TakenEvent | undefined)[];
-  #ordinal = 0;
+  /** Order of the current event among those taken; -1 while it is not taken. */
+  #ordinal = -1;
   /** Per state, the actions that hold now, and the turn for which they were chosen. */
   readonly #chosenBy: number[][];
   readonly #chosenTurn: Float64Array;
@@ -55,13 +56,15 @@ export class Matcher {
     if (state.due <= event.time) this.onTime(state, event.time, listener);
     const evaluator = this.#evaluator;
     evaluator.begin(event, state.key);
-    this.#ordinal = -1;
+    if (this.#ordinal >= 0) {
+      this.#ordinal = -1;
+      this.#kept.fill(undefined);
+    }
     if (state.runCount > 0 && !this.#leavesAll(state)) this.#stepRuns(state, event);
     this.#begin(state, event);
     // Also without a completed match: an earlier run may have died that held others back.
     if (this.#completed.length > 0 || state.held.length > 0) this.#releaseCompleted(state, event.time, listener);
     if (this.#ordinal < 0) return;
-    this.#kept.fill(undefined);
     if (enforceLimits(this.automaton, state, event.time, listener)) this.#setDue(state);
     if (state.nodeCount === 0) state.rewind();
   }
@@ -124,13 +127,29 @@ export class Matcher {
         if (next !== undefined) this.#add(next, run);
         continue;
       }
-      next ??= runs.slice(state.head, at);
+      if (next === undefined) {
+        if (this.#replaceOnly(state, at, chosen, event)) return;
+        next = runs.slice(state.head, at);
+      }
       for (let n = 0; n < chosen.length; n++) this.#perform(state, next, chosen[n]!, run.node, event);
       state.drop(run.node);
     }
     if (next === undefined) return;
     state.replaceRuns(next);
     this.#setDue(state);
+  }
+
+  /** The commonest step by far: the only run there is becomes one other, or none. Needs no new list. */
+  #replaceOnly(state: PatternState, at: number, chosen: readonly number[], event: Event): boolean {
+    const { runs } = state;
+    if (at !== runs.length - 1 || at !== state.head || chosen.length > 1) return false;
+    const { node } = runs.pop()!;
+    if (chosen.length === 1) this.#perform(state, runs, chosen[0]!, node, event, state.head);
+    state.drop(node);
+    state.counts = undefined;
+    state.store?.runsChangedFrom(state.runsBase + at);
+    this.#setDue(state);
+    return true;
   }
 
   /** The permanent start: every event may begin a match. */
@@ -151,7 +170,14 @@ export class Matcher {
   }
 
   /** Returns where in `into` the new run went, if there is one. */
-  #perform(state: PatternState, into: Run[], action: number, node: PathNode | undefined, event: Event, from = 0): number {
+  #perform(
+    state: PatternState,
+    into: Run[],
+    action: number,
+    node: PathNode | undefined,
+    event: Event,
+    from = 0,
+  ): number {
     const { automaton } = this;
     const to = automaton.actionTo[action]!;
     if (automaton.actionKind[action] === IGNORE) {
@@ -193,8 +219,10 @@ export class Matcher {
       const begin = path.root.event.ordinal;
       const alike = this.#completedByBegin.get(begin);
       if (alike === undefined) this.#completedByBegin.set(begin, [run]);
-      else if (alike.some((other) => samePath(other.node, path))) return state.drop(path);
-      else alike.push(run);
+      else if (alike.some((other) => samePath(other.node, path))) {
+        state.drop(path);
+        return;
+      } else alike.push(run);
     }
     completed.push(run);
   }

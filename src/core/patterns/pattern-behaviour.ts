@@ -79,17 +79,15 @@ export function patternBehaviour({ automaton, emit }: PatternBehaviourOptions): 
 function stepEvents(path: PathNode, steps: readonly string[]): StepEvents[] {
   const nodes: PathNode[] = [];
   for (let node: PathNode | undefined = path; node !== undefined; node = node.parent) nodes.push(node);
-  const found = new Map<number, { step: string; count: number; refs: EventRef[] }>();
+  const found: { step: string; count: number; refs: EventRef[] }[] = [];
   for (let at = nodes.length - 1; at >= 0; at--) {
     const { step, event } = nodes[at]!;
-    let entry = found.get(step);
-    if (entry === undefined) {
-      entry = { step: steps[step]!, count: 0, refs: [] };
-      found.set(step, entry);
-    }
+    const name = steps[step]!;
+    let entry = found.find((other) => other.step === name);
+    if (entry === undefined) found.push((entry = { step: name, count: 0, refs: [] }));
     entry.count++;
     const { source, seq, index, id, time } = event;
     if (entry.refs.length < refsPerStep) entry.refs.push({ source, seq, index, id, time });
   }
-  return [...found.values()];
+  return found;
 }

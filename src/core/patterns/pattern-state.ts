@@ -1,7 +1,7 @@
 import type { KeyValue } from '../rules/rule-set.ts';
 import { type InstantMs, NEVER } from '../time/units.ts';
-import { PathNode, type Run, type TakenEvent } from './path.ts';
 import type { CellStore } from './cell-store.ts';
+import { PathNode, type Run, type TakenEvent } from './path.ts';
 
 /** Bytes counted for a node and for a run, beside the events, against `PatternLimits.stateBytes`. */
 export const bytesOfNode = 16;

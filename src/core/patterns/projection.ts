@@ -56,7 +56,8 @@ function copy(from: unknown, to: Record<string, unknown>, path: readonly string[
 
 /** Data may have a field called `__proto__`; assigning it would do something else. */
 function define(to: Record<string, unknown>, name: string, value: unknown): void {
-  if (name === '__proto__') Object.defineProperty(to, name, { value, writable: true, enumerable: true, configurable: true });
+  if (name === '__proto__')
+    Object.defineProperty(to, name, { value, writable: true, enumerable: true, configurable: true });
   else to[name] = value;
 }
 

@@ -40,9 +40,13 @@ export function release(
     return false;
   }
   // Two queues one after the other, as in Flink: the order among matches of one beginning depends on both.
-  const fresh: Run[] = [];
-  for (const run of completed) pushRun(fresh, run);
-  for (const run of fresh) pushRun(held, run);
+  if (completed.length === 1) {
+    pushRun(held, completed[0]!);
+  } else {
+    const fresh: Run[] = [];
+    for (const run of completed) pushRun(fresh, run);
+    for (const run of fresh) pushRun(held, run);
+  }
   let pruned = false;
   if (completed.length > 0) state.store?.heldChanged();
   while (held.length > 0) {
@@ -74,7 +78,8 @@ function skipsUntil(afterMatch: AfterMatch, path: PathNode, steps: readonly stri
       return firstOf(path);
     case 'skipPastLastEvent': {
       let last = path.event;
-      for (let at = path.parent; at !== undefined; at = at.parent) if (compareEvents(at.event, last) > 0) last = at.event;
+      for (let at = path.parent; at !== undefined; at = at.parent)
+        if (compareEvents(at.event, last) > 0) last = at.event;
       return last;
     }
     case 'skipToFirst':
@@ -103,6 +108,7 @@ function firstOf(path: PathNode): TakenEvent {
 
 /** Drops the partial and the held matches that began before `until`, or with it when `inclusive`. */
 function prune(state: PatternState, until: TakenEvent, inclusive: boolean, ordered: boolean): boolean {
+  if (state.isEmpty) return false;
   const stays = (run: Run): boolean => {
     const order = compareEvents(run.node.root.event, until);
     return order > 0 || (order === 0 && !inclusive);

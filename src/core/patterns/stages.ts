@@ -1,4 +1,4 @@
-import type { NotStage, Stage } from './pattern.ts';
+import type { NotStage, Quantifier, Stage } from './pattern.ts';
 
 /** A `notFollowedBy`: it holds until the next event is taken, where a `notNext` judges one event only. */
 export function isBan(stage: Stage): stage is NotStage {
@@ -23,19 +23,9 @@ export function canBeEmpty(stage: Stage): boolean {
 
 /** Indexes of all steps in the stages, in order of appearance, bans included. */
 export function stepsWithin(stages: readonly Stage[]): number[] {
-  return stages.flatMap((stage) => {
-    switch (stage.kind) {
-      case 'step':
-      case 'not':
-        return [stage.step];
-      case 'group':
-        return stepsWithin(stage.stages);
-      case 'anyOf':
-        return stage.alternatives.flatMap(stepsWithin);
-      case 'allOf':
-        return stage.members.map((member) => member.step);
-    }
-  });
+  const steps: number[] = [];
+  for (const stage of allStages(stages)) if (stage.kind === 'step' || stage.kind === 'not') steps.push(stage.step);
+  return steps;
 }
 
 /** Every stage with what is inside it, outermost first. */
@@ -46,4 +36,28 @@ export function* allStages(stages: readonly Stage[]): Generator<Stage> {
     if (stage.kind === 'anyOf') for (const alternative of stage.alternatives) yield* allStages(alternative);
     if (stage.kind === 'allOf') yield* stage.members;
   }
+}
+
+/** About how many states the stages become. */
+export function sizeOfAll(stages: readonly Stage[]): number {
+  return stages.reduce((sum, stage) => sum + sizeOf(stage), 0);
+}
+
+function sizeOf(stage: Stage): number {
+  switch (stage.kind) {
+    case 'step':
+      return positions(stage.quantifier);
+    case 'group':
+      return positions(stage.quantifier) * sizeOfAll(stage.stages);
+    case 'not':
+      return 1;
+    case 'anyOf':
+      return stage.alternatives.reduce((sum, alternative) => sum + sizeOfAll(alternative), 1);
+    case 'allOf':
+      return 2 ** stage.members.length;
+  }
+}
+
+function positions({ min, max }: Quantifier): number {
+  return max === Number.POSITIVE_INFINITY ? min + 1 : max;
 }

@@ -4,7 +4,7 @@ import { ByteReader } from '../shards/byte-reader.ts';
 import { ByteWriter } from '../shards/byte-writer.ts';
 import { CellStore, EVENTS, FORMAT, LARGE, NODES, perCell, RUNS, SMALL } from './cell-store.ts';
 import { packEvent, readEvent } from './event-bytes.ts';
-import { PathNode, Run, type TakenEvent } from './path.ts';
+import { type PathNode, Run, type TakenEvent } from './path.ts';
 import { PatternState } from './pattern-state.ts';
 
 // A state and its cells. The first byte of every cell is the format's version.
@@ -59,7 +59,9 @@ export function loadState(cells: Cells, key: KeyValue, variants: number): Patter
     else readLarge(state, reader, cells);
   } catch (error) {
     if (error instanceof PatternStateUnreadable) throw error;
-    throw new PatternStateUnreadable(`the pattern's state is damaged: ${error}. Rebuild it from the journal`, { cause: error });
+    throw new PatternStateUnreadable(`the pattern's state is damaged: ${error}. Rebuild it from the journal`, {
+      cause: error,
+    });
   }
   state.saved = true;
   state.changed = false;
@@ -253,7 +255,10 @@ function readLarge(state: PatternState, reader: ByteReader, cells: Cells): void 
       taken.set(record.event, event);
     }
     state.nextNode = number;
-    nodes.set(number, state.extend(record.parent === undefined ? undefined : nodes.get(record.parent)!, record.step, event));
+    nodes.set(
+      number,
+      state.extend(record.parent === undefined ? undefined : nodes.get(record.parent)!, record.step, event),
+    );
   }
   const list = (from: readonly (RunRecord | undefined)[]): Run[] =>
     from.map((record) => {

@@ -27,10 +27,20 @@ export interface ConformanceCase {
   readonly id: string;
   readonly pattern: {
     readonly stages: readonly CaseStage[];
-    readonly within?: { readonly ms: number; readonly type: 'firstAndLast' | 'previousAndCurrent'; readonly stage?: string };
+    readonly within?: {
+      readonly ms: number;
+      readonly type: 'firstAndLast' | 'previousAndCurrent';
+      readonly stage?: string;
+    };
     readonly skip?: { readonly strategy: AfterMatch['kind']; readonly stage?: string; readonly throwOnMiss?: boolean };
   };
-  readonly events: readonly { readonly ref: string; readonly ts: number; readonly type: string; readonly id: number; readonly name: string }[];
+  readonly events: readonly {
+    readonly ref: string;
+    readonly ts: number;
+    readonly type: string;
+    readonly id: number;
+    readonly name: string;
+  }[];
   readonly advanceTimeTo?: number;
   readonly expected: readonly StepMap[] | null;
   readonly expectedTimeouts?: readonly (StepMap & { readonly timeoutTs: number })[];
@@ -52,7 +62,9 @@ const folder = pathToFileURL(`${process.cwd()}/test/conformance/flink-cep/`);
 
 function read<Content>(kind: 'cases' | 'derived', from: URL): Content[] {
   const at = new URL(`${kind}/`, from);
-  return readdirSync(at).sort().map((file) => JSON.parse(readFileSync(new URL(file, at), 'utf8')) as Content);
+  return readdirSync(at)
+    .sort()
+    .map((file) => JSON.parse(readFileSync(new URL(file, at), 'utf8')) as Content);
 }
 
 export function conformanceCases(from = folder): ConformanceCase[] {
@@ -80,7 +92,9 @@ export function patternOfCase({ pattern }: ConformanceCase): Pattern {
   };
   const condition = (text: string | undefined) => (text === undefined ? undefined : conditionFromText(text, stepOf));
   const gap = (name: string) =>
-    pattern.within?.type === 'previousAndCurrent' && pattern.within.stage === name ? duration(pattern.within.ms) : undefined;
+    pattern.within?.type === 'previousAndCurrent' && pattern.within.stage === name
+      ? duration(pattern.within.ms)
+      : undefined;
   const contiguity = (text: CaseStage['contiguity'] | 'relaxed'): Contiguity | undefined =>
     text === 'nonDeterministicRelaxed' ? 'nonDeterministic' : (text as Contiguity | undefined);
   const quantifier = ({ quantifier: given, until }: CaseStage): Quantifier => {
@@ -108,7 +122,13 @@ export function patternOfCase({ pattern }: ConformanceCase): Pattern {
     const shared = { step: stepOf(given.name), where: condition(given.where), withinPrevious: gap(given.name) };
     if (given.contiguity === 'notNext') return { kind: 'not', contiguity: 'strict', ...shared };
     if (given.contiguity === 'notFollowedBy') return { kind: 'not', contiguity: 'relaxed', ...shared };
-    return { kind: 'step', contiguity: contiguity(given.contiguity), quantifier: quantifier(given), span: undefined, ...shared };
+    return {
+      kind: 'step',
+      contiguity: contiguity(given.contiguity),
+      quantifier: quantifier(given),
+      span: undefined,
+      ...shared,
+    };
   };
   const skip = pattern.skip;
   const kind = skip?.strategy ?? 'noSkip';

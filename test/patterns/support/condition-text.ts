@@ -110,7 +110,8 @@ export function conditionFromText(text: string, stepOf: (name: string) => number
     expect(',');
     const inner = or();
     expect(')');
-    if (name === 'sum') return (_, taken) => taken.events(from).reduce((total, event) => total + Number(inner(event, taken)), 0);
+    if (name === 'sum')
+      return (_, taken) => taken.events(from).reduce((total, event) => total + Number(inner(event, taken)), 0);
     if (name === 'all') return (_, taken) => taken.events(from).every((event) => inner(event, taken));
     if (name === 'any') return (_, taken) => taken.events(from).some((event) => inner(event, taken));
     throw new Error(`no helper ${name}`);

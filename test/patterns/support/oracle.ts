@@ -1,5 +1,14 @@
 import type { Event } from '../../../src/core/events/event.ts';
-import type { AfterMatch, Condition, Contiguity, NotStage, Pattern, Quantifier, Stage, Taken } from '../../../src/core/patterns/pattern.ts';
+import type {
+  AfterMatch,
+  Condition,
+  Contiguity,
+  NotStage,
+  Pattern,
+  Quantifier,
+  Stage,
+  Taken,
+} from '../../../src/core/patterns/pattern.ts';
 
 // A second, slow and literal interpreter of the meaning of patterns. It shares nothing with the engine but the type of
 // a pattern: conditions are closures, a run's events are a list that is copied, states are objects that are changed in
@@ -61,8 +70,14 @@ export interface OracleTimeout extends OracleMatch {
 }
 
 const always: Test = () => true;
-const not = (test: Test): Test => (event, list) => !test(event, list);
-const both = (...tests: readonly Test[]): Test => (event, list) => tests.every((test) => test(event, list));
+const not =
+  (test: Test): Test =>
+  (event, list) =>
+    !test(event, list);
+const both =
+  (...tests: readonly Test[]): Test =>
+  (event, list) =>
+    tests.every((test) => test(event, list));
 
 /** What compiling needs to know about where a stage stands. */
 interface Around {
@@ -131,7 +146,12 @@ export class Oracle {
         ...around,
         ...(at === 0
           ? {}
-          : { contiguity: (stage as { contiguity?: Contiguity }).contiguity ?? 'relaxed', headInner: undefined, headLeavable: false, afterDummy: false }),
+          : {
+              contiguity: (stage as { contiguity?: Contiguity }).contiguity ?? 'relaxed',
+              headInner: undefined,
+              headLeavable: false,
+              afterDummy: false,
+            }),
         next: at === stages.length - 1 ? around.next : bansFrom(stages, at + 1),
       };
       next = this.#compileStage(stage, next, here);
@@ -170,8 +190,25 @@ export class Oracle {
     }
     const make = (kind: 'entry' | 'inner' | 'last', to: State, leavable: boolean, afterDummy: boolean): State =>
       stage.kind === 'step'
-        ? this.#single(stage, kind, to, exit, exitBeforeGreedy, leavable, { ...around, afterDummy: around.afterDummy && kind === 'entry' }, between)
-        : this.#round(stage, kind, to, exit, leavable, { ...around, afterDummy: kind === 'entry' ? around.afterDummy : afterDummy }, between);
+        ? this.#single(
+            stage,
+            kind,
+            to,
+            exit,
+            exitBeforeGreedy,
+            leavable,
+            { ...around, afterDummy: around.afterDummy && kind === 'entry' },
+            between,
+          )
+        : this.#round(
+            stage,
+            kind,
+            to,
+            exit,
+            leavable,
+            { ...around, afterDummy: kind === 'entry' ? around.afterDummy : afterDummy },
+            between,
+          );
     let next = exit;
     if (loops) {
       if (stage.kind === 'step') next = this.#loop(stage, exit, exitBeforeGreedy, around, between);
@@ -242,7 +279,13 @@ export class Oracle {
     return state.add('ignore', twin, ignore);
   }
 
-  #loop(stage: Stage & { kind: 'step' }, exit: State, exitBeforeGreedy: State, around: Around, between: readonly Test[]): State {
+  #loop(
+    stage: Stage & { kind: 'step' },
+    exit: State,
+    exitBeforeGreedy: State,
+    around: Around,
+    between: readonly Test[],
+  ): State {
     const { take, inner, limit, inTime, open } = this.#parts(stage, around);
     const loop = new State(stage.step);
     const twin = new State(stage.step);
@@ -328,7 +371,10 @@ export class Oracle {
 
   #reachesFinal(state: State, event: Event, list: List): boolean {
     return state.edges.some(
-      (edge) => edge.kind === 'proceed' && edge.when(event, list) && (edge.to.final || this.#reachesFinal(edge.to, event, list)),
+      (edge) =>
+        edge.kind === 'proceed' &&
+        edge.when(event, list) &&
+        (edge.to.final || this.#reachesFinal(edge.to, event, list)),
     );
   }
 
@@ -384,7 +430,8 @@ export class Oracle {
 
 function bansFrom(stages: readonly Stage[], at: number): NotStage[] {
   const bans: NotStage[] = [];
-  for (let stage = stages[at]; stage?.kind === 'not' && stage.contiguity === 'relaxed'; stage = stages[++at]) bans.push(stage);
+  for (let stage = stages[at]; stage?.kind === 'not' && stage.contiguity === 'relaxed'; stage = stages[++at])
+    bans.push(stage);
   return bans;
 }
 
@@ -396,7 +443,10 @@ function copyOf(state: State): State {
   copy.stop = state.stop;
   copy.limit = state.limit;
   copy.passing = state.passing;
-  copy.edges = state.edges.map((edge) => ({ ...edge, to: state.passing ? copyOf(edge.to) : edge.to === state ? copy : edge.to }));
+  copy.edges = state.edges.map((edge) => ({
+    ...edge,
+    to: state.passing ? copyOf(edge.to) : edge.to === state ? copy : edge.to,
+  }));
   return copy;
 }
 
@@ -423,12 +473,20 @@ function earlier(one: Item, other: Item): boolean {
 }
 
 function sameList(one: List, other: List): boolean {
-  return one.length === other.length && one.every((item, at) => item.step === other[at]!.step && item.order === other[at]!.order);
+  return (
+    one.length === other.length &&
+    one.every((item, at) => item.step === other[at]!.step && item.order === other[at]!.order)
+  );
 }
 
 function takenOf(list: List): Taken {
   const events = (step: number) => list.filter((item) => item.step === step).map((item) => item.event);
-  return { events, count: (step) => events(step).length, first: (step) => events(step)[0], last: (step) => events(step).at(-1) };
+  return {
+    events,
+    count: (step) => events(step).length,
+    first: (step) => events(step)[0],
+    last: (step) => events(step).at(-1),
+  };
 }
 
 /** java.util.PriorityQueue over beginnings. */
@@ -437,7 +495,8 @@ class Queue {
 
   add(run: Run): void {
     this.items.push(run);
-    for (let at = this.items.length - 1, up = (at - 1) >> 1; at > 0 && this.#less(at, up); at = up, up = (at - 1) >> 1) this.#swap(at, up);
+    for (let at = this.items.length - 1, up = (at - 1) >> 1; at > 0 && this.#less(at, up); at = up, up = (at - 1) >> 1)
+      this.#swap(at, up);
   }
 
   poll(): void {

@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import type { Event } from '../../../src/core/events/event.ts';
-import type { AfterMatch, Condition, Contiguity, Pattern, Quantifier, Stage, Taken } from '../../../src/core/patterns/pattern.ts';
+import type {
+  AfterMatch,
+  Condition,
+  Contiguity,
+  Pattern,
+  Quantifier,
+  Stage,
+  Taken,
+} from '../../../src/core/patterns/pattern.ts';
 import { duration, instant } from '../../../src/core/time/units.ts';
 
 // Random patterns and streams over a small alphabet, so that most events mean something to the pattern. What a pattern
@@ -36,13 +44,26 @@ export interface PatternDraft {
 
 const letters = ['a', 'b', 'c', 'd'];
 const condition: fc.Arbitrary<ConditionDraft> = fc.oneof(
-  { weight: 8, arbitrary: fc.constantFrom(...letters, 'ab', 'bc', 'ac', 'abc', 'abcd').map((fits) => ({ letters: fits })) },
+  {
+    weight: 8,
+    arbitrary: fc.constantFrom(...letters, 'ab', 'bc', 'ac', 'abc', 'abcd').map((fits) => ({ letters: fits })),
+  },
   { weight: 1, arbitrary: fc.record({ letters: fc.constantFrom(...letters, 'ab'), atMost: fc.nat(2) }) },
 );
-const contiguity = fc.constantFrom<Contiguity>('strict', 'relaxed', 'relaxed', 'relaxed', 'nonDeterministic', 'nonDeterministic');
+const contiguity = fc.constantFrom<Contiguity>(
+  'strict',
+  'relaxed',
+  'relaxed',
+  'relaxed',
+  'nonDeterministic',
+  'nonDeterministic',
+);
 const times = fc.oneof(
   { weight: 5, arbitrary: fc.constant<readonly [number, number]>([1, 1]) },
-  { weight: 2, arbitrary: fc.constantFrom<readonly [number, number]>([1, Number.POSITIVE_INFINITY], [2, Number.POSITIVE_INFINITY]) },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom<readonly [number, number]>([1, Number.POSITIVE_INFINITY], [2, Number.POSITIVE_INFINITY]),
+  },
   { weight: 2, arbitrary: fc.constantFrom<readonly [number, number]>([2, 2], [1, 2], [2, 3]) },
 );
 const rarely = <Value>(value: fc.Arbitrary<Value>, weight = 1) =>
@@ -77,13 +98,26 @@ const stage = (depth: number): fc.Arbitrary<StageDraft> =>
 
 export const patternDraft: fc.Arbitrary<PatternDraft> = fc.record({
   stages: fc.array(stage(2), { minLength: 1, maxLength: 3 }),
-  within: fc.oneof({ weight: 1, arbitrary: fc.constant(undefined) }, { weight: 2, arbitrary: fc.integer({ min: 6, max: 20 }) }),
-  after: fc.constantFrom<AfterMatch['kind']>('noSkip', 'noSkip', 'skipToNext', 'skipPastLastEvent', 'skipToFirst', 'skipToLast'),
+  within: fc.oneof(
+    { weight: 1, arbitrary: fc.constant(undefined) },
+    { weight: 2, arbitrary: fc.integer({ min: 6, max: 20 }) },
+  ),
+  after: fc.constantFrom<AfterMatch['kind']>(
+    'noSkip',
+    'noSkip',
+    'skipToNext',
+    'skipPastLastEvent',
+    'skipToFirst',
+    'skipToLast',
+  ),
   target: fc.nat(5),
 });
 
 export const stream: fc.Arbitrary<readonly { readonly letter: string; readonly gap: number }[]> = fc.array(
-  fc.record({ letter: fc.constantFrom('a', 'a', 'b', 'b', 'c', 'c', 'd', 'x'), gap: fc.constantFrom(0, 1, 1, 1, 2, 3, 7) }),
+  fc.record({
+    letter: fc.constantFrom('a', 'a', 'b', 'b', 'c', 'c', 'd', 'x'),
+    gap: fc.constantFrom(0, 1, 1, 1, 2, 3, 7),
+  }),
   { minLength: 4, maxLength: 11 },
 );
 
@@ -100,7 +134,8 @@ export function patternOfDraft(draft: PatternDraft): Pattern {
     const withinPrevious = given.withinPrevious === undefined ? undefined : duration(given.withinPrevious);
     const name = () => steps.push(`s${steps.length}`) - 1;
     if (given.kind === 'notNext') return { kind: 'not', contiguity: 'strict', step: name(), where, withinPrevious };
-    if (given.kind === 'notFollowedBy') return { kind: 'not', contiguity: 'relaxed', step: name(), where, withinPrevious: undefined };
+    if (given.kind === 'notFollowedBy')
+      return { kind: 'not', contiguity: 'relaxed', step: name(), where, withinPrevious: undefined };
     const [min, max] = given.times;
     const quantifier: Quantifier = {
       min,
@@ -122,7 +157,10 @@ export function patternOfDraft(draft: PatternDraft): Pattern {
     steps,
     stages,
     within: draft.within === undefined ? undefined : duration(draft.within),
-    afterMatch: draft.after === 'skipToFirst' || draft.after === 'skipToLast' ? { kind: draft.after, step, throwOnMiss: false } : { kind: draft.after },
+    afterMatch:
+      draft.after === 'skipToFirst' || draft.after === 'skipToLast'
+        ? { kind: draft.after, step, throwOnMiss: false }
+        : { kind: draft.after },
     emitTimeouts: true,
     limits: { partialMatches: 100_000, stateBytes: 100_000_000, onLimit: 'deadLetter' },
     keep: steps.map(() => undefined),
@@ -150,23 +188,32 @@ export function eventsOf(given: readonly { readonly letter: string; readonly gap
 /** The draft on one line, as one would write it down: `s0[a]+greedy (s1[b] fb s2[c]){2,3}`. */
 export function describeDraft(draft: PatternDraft): string {
   let steps = 0;
-  const condition = (given: ConditionDraft) => `${given.letters}${given.atMost === undefined ? '' : `#${given.atMost}`}`;
+  const condition = (given: ConditionDraft) =>
+    `${given.letters}${given.atMost === undefined ? '' : `#${given.atMost}`}`;
   const stage = (given: StageDraft, at: number): string => {
     const link = at === 0 ? '' : { strict: 'next ', relaxed: 'fb ', nonDeterministic: 'fbAny ' }[given.contiguity];
     if (given.kind === 'notNext' || given.kind === 'notFollowedBy') {
       return `${given.kind} s${steps++}[${condition(given.where)}]${given.withinPrevious ? ` prev ${given.withinPrevious}` : ''}`;
     }
-    const inside = given.kind === 'group' ? `(${given.stages.map(stage).join(' ')})` : `s${steps++}[${condition(given.where)}]`;
+    const inside =
+      given.kind === 'group' ? `(${given.stages.map(stage).join(' ')})` : `s${steps++}[${condition(given.where)}]`;
     const [min, max] = given.times;
     const flags = [
-      max > 1 ? `{${min},${max === Number.POSITIVE_INFINITY ? '' : max}} ${given.inner}` : given.kind === 'group' ? given.inner : '',
+      max > 1
+        ? `{${min},${max === Number.POSITIVE_INFINITY ? '' : max}} ${given.inner}`
+        : given.kind === 'group'
+          ? given.inner
+          : '',
       given.optional ? 'optional' : '',
       given.greedy ? 'greedy' : '',
       given.until ? `until ${condition(given.until)}` : '',
       given.within ? `gap ${given.within}` : '',
       given.withinPrevious ? `prev ${given.withinPrevious}` : '',
     ];
-    return `${link}${inside}${flags.filter(Boolean).map((flag) => ` ${flag}`).join('')}`;
+    return `${link}${inside}${flags
+      .filter(Boolean)
+      .map((flag) => ` ${flag}`)
+      .join('')}`;
   };
   return `${draft.stages.map(stage).join(' ')} | within ${draft.within} ${draft.after}`;
 }
