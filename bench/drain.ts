@@ -17,6 +17,7 @@ export interface DrainResult {
   /** µs of the process's time per event, by stage of the path; what is left is the client, the garbage collector and waiting. */
   readonly stageMicros: Readonly<Record<string, number>>;
   readonly matches: number;
+  readonly eventsPerBatch: number;
   readonly residentMb: number;
   /** Bytes the server stored for the deployment, per byte of the source. */
   readonly writeFactor: number;
@@ -70,6 +71,7 @@ export async function drain({ events, keys, packed }: DrainCase, profile?: Profi
       eventsPerSecond: total / seconds,
       stageMicros,
       matches,
+      eventsPerBatch: node.batchEvents / node.batches,
       residentMb: resident / 1024 / 1024,
       writeFactor: stored.deployment / stored.source,
     };

@@ -596,7 +596,7 @@ t.test('a message with very many faults gives 101 dead letters, the last of whic
   const { events, rejected } = decode(lines.join('\n'), undefined, source({}, { eventBytesMax: 1e6 }));
   t.equal(events.length, 500);
   t.equal(rejected.length, 101);
-  t.match(rejected[100], { cause: 'undecodable', index: undefined, message: /^4400 further values .* Value 112 of/ });
+  t.match(rejected[100], { cause: 'undecodable', index: 112, message: /^4400 further values .* Value 112 of/ });
 });
 
 t.test('instants', async (t) => {

@@ -1,31 +1,32 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the subject is a template of Corral's own
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { packageRoot } from '../src/cli/package-root.ts';
-import { connectNats } from '../src/nats/connect.ts';
-import type { NatsLink } from '../src/nats/link.ts';
-import { natsSource } from '../src/nats/nats-source.ts';
-import { corral, MAIN, type MatchOutput, replay } from './support/replay.ts';
-import { servers, withServer } from './support/servers.ts';
+import { deploy, until } from './support/deployment.ts';
+import { corral, type MatchOutput, replay } from './support/replay.ts';
+import { servers } from './support/servers.ts';
 
 /**
  * `corral publish` and `corral serve` on a real nats-server give what `corral replay` gives, each match once, however
  * often serving is killed. The seed decides the moments of the kills; SEED=<n> repeats them as far as a real machine can.
  */
 
-t.setTimeout(400_000);
+t.setTimeout(600_000);
 
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
 const KILLS = 10;
-const EVENTS = join(packageRoot, 'examples/demo/auth-ec2.ndjson.gz');
-const RULES = ['demo/break-in', 'demo/name-guessing', 'demo/cut-off', 'demo/two-addresses', 'answers/ssh-burst'].map(
-  (name) => join(packageRoot, 'examples', `${name}.yaml`),
-);
+
+const at = (...path: string[]): string => join(packageRoot, ...path);
+const rules = (...names: string[]): string[] => names.map((name) => at('examples', `${name}.yaml`));
+
+const FIELDS = { time: 'event.ts', type: 'event.type', id: 'event.seq' };
+const source = (stream: string) => ({ stream, start: 'beginning', ...FIELDS });
+const FLAGS = Object.entries(FIELDS).flatMap(([name, expression]) => [`--${name}`, expression]);
+
+/** Quick to notice a killed node, so that the tests are short. */
+const QUICK = { shards: 8, lease: { ttl: '1s' }, heartbeat: '200ms' };
 
 /** What a match says, without what may differ between runs: its number, its shard and the stream sequences. */
 const essence = ({ time, data }: MatchOutput): string =>
@@ -38,24 +39,6 @@ const essence = ({ time, data }: MatchOutput): string =>
     data.emit,
   ]);
 
-const expected = (
-  await replay(
-    ...RULES,
-    '--events',
-    EVENTS,
-    '--time',
-    'event.ts',
-    '--type',
-    'event.type',
-    '--id',
-    'event.seq',
-    '--at-end',
-    'stop',
-  )
-)
-  .map(essence)
-  .sort();
-
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 function chance(seed: number): () => number {
   let state = seed;
@@ -67,132 +50,93 @@ function chance(seed: number): () => number {
   };
 }
 
-async function storedMatches(link: NatsLink): Promise<MatchOutput[]> {
-  const source = natsSource(link, { stream: 'CORRAL_MATCH', subject: undefined });
-  const { lastSequence } = await source.facts();
-  if (lastSequence === 0) return [];
-  const reader = source.read(1);
-  const matches: MatchOutput[] = [];
-  for (let reached = 0; reached < lastSequence; ) {
-    for (const { sequence, body } of (await reader.next()) ?? []) {
-      matches.push(JSON.parse(Buffer.from(body).toString()) as MatchOutput);
-      reached = sequence;
-    }
-  }
-  await reader.close();
-  return matches;
-}
+const DEMO_EVENTS = at('examples/demo/auth-ec2.ndjson.gz');
+const DEMO_RULES = [
+  ...rules('demo/break-in', 'demo/name-guessing', 'demo/cut-off', 'demo/two-addresses'),
+  ...rules('answers/ssh-burst', 'answers/ssh-burst-then-accepted'),
+];
+const expected = (await replay(...DEMO_RULES, '--events', DEMO_EVENTS, ...FLAGS, '--at-end', 'stop'))
+  .map(essence)
+  .sort();
 
-/** 0 as long as no node has made the stream. */
-async function storedCount(link: NatsLink): Promise<number> {
-  const answer = await link.request(`${link.api}.STREAM.INFO.CORRAL_MATCH`, new Uint8Array(0));
-  return answer.data === undefined ? 0 : (JSON.parse(Buffer.from(answer.data).toString()).state?.messages ?? 0);
-}
-
-/** Waits until a condition holds; the test's own time limit ends it otherwise. */
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await sleep(50);
-}
+const ANSWERS = [
+  { question: 'ssh-auth.burst', rule: 'ssh-burst', rows: 95 },
+  { question: 'ssh-auth.burst-then-accepted', rule: 'ssh-burst-then-accepted', rows: 0 },
+  { question: 'billing.rebilled', rule: 'billing-rebilled', rows: 300 },
+  { question: 'openstack.lifecycle', rule: 'openstack-lifecycle', rows: 20 },
+] as const;
 
 for (const server of await servers()) {
-  t.test(`serving on the ${server.name} nats-server`, { timeout: 240_000 }, async (t) => {
+  t.test(`killed ten times on the ${server.name} nats-server, serving gives what replay gives`, async (t) => {
     const random = chance(SEED);
-    const nats = await withServer(t, server);
-    const link = await connectNats({ url: nats.url, tries: 'once' });
-    t.teardown(() => link.close());
-    const folder = await mkdtemp(join(tmpdir(), 'corral-serve-'));
-    t.teardown(() => rm(folder, { recursive: true }));
-    const config = join(folder, 'corral.yaml');
-    await writeFile(
-      config,
-      JSON.stringify({
-        nats: { url: nats.url },
-        sources: {
-          auth: { stream: 'AUTH', start: 'beginning', time: 'event.ts', type: 'event.type', id: 'event.seq' },
-        },
-        rules: RULES,
-        shards: 8,
-        http: { host: '127.0.0.1', port: 0 },
-        lease: { ttl: '1s' },
-        heartbeat: '200ms',
-      }),
-    );
-    const running = new Set<ChildProcess>();
-    t.teardown(() => {
-      for (const child of running) child.kill('SIGKILL');
-    });
-    let log = '';
-    function serve(): ChildProcess {
-      const child = spawn(process.execPath, [MAIN, 'serve', '--config', config], { stdio: ['ignore', 'pipe', 'pipe'] });
-      running.add(child);
-      child.once('exit', () => running.delete(child));
-      for (const stream of [child.stdout, child.stderr])
-        stream?.on('data', (text) => (log = (log + text).slice(-20_000)));
-      return child;
-    }
-
-    await createStream(link);
+    const deployment = await deploy(t, server, { ...QUICK, sources: { auth: source('AUTH') }, rules: DEMO_RULES });
+    await deployment.createStream('AUTH', 'auth.>');
     const publishing = corral(
-      'publish',
-      EVENTS,
-      '--subject',
-      'auth.${event.type}',
-      '--stream',
-      'AUTH',
-      '--rate',
-      '400/s',
-      '--server',
-      nats.url,
+      ...['publish', DEMO_EVENTS, '--subject', 'auth.${event.type}', '--stream', 'AUTH', '--rate', '400/s'],
+      ...['--server', deployment.url],
     );
 
     const storedAtKill: number[] = [];
     for (let kill = 1; kill <= KILLS; kill++) {
-      const child = serve();
+      const { child, log, ended } = deployment.serve();
       if (kill % 2 === 0) {
         // Anywhere in the start, the claiming of leases and the recovery.
         await sleep(100 + random() * 1500);
       } else {
         // In the middle of work: a little after it has stored some more matches.
         const enough = Math.min((storedAtKill.at(-1) ?? 0) + 1 + Math.floor(random() * 8), expected.length);
-        await until(async () => child.exitCode !== null || (await storedCount(link)) >= enough);
+        await until(async () => child.exitCode !== null || (await deployment.storedCount()) >= enough);
         await sleep(random() * 100);
       }
       child.kill('SIGKILL');
-      if (child.exitCode === null) await once(child, 'exit');
-      storedAtKill.push(await storedCount(link));
-      t.equal(child.signalCode, 'SIGKILL', `it was running until kill ${kill}`) || t.comment(log);
+      await ended();
+      storedAtKill.push(await deployment.storedCount());
+      t.equal(child.signalCode, 'SIGKILL', `it was running until kill ${kill}`) || t.comment(log());
     }
     const published = await publishing;
     t.equal(published.code, 0, published.stderr);
 
-    log = '';
-    const last = serve();
-    await until(async () => {
-      if (last.exitCode !== null) return true;
-      const url = /"url":"(http:[^"]+)"/.exec(log)?.[1];
-      if (url === undefined || (await fetch(`${url}/readyz`)).status !== 200) return false;
-      const metrics = await (await fetch(`${url}/metrics`)).text();
-      const nothingLeft = /^corral_source_pending_messages\{[^}]*\} 0$/m.test(metrics);
-      return nothingLeft && (await storedCount(link)) >= expected.length;
-    });
-    last.kill('SIGTERM');
-    if (last.exitCode === null) await once(last, 'exit');
-    t.equal(last.exitCode, 0, 'SIGTERM drains') || t.comment(log);
+    const last = deployment.serve();
+    await deployment.caughtUp(last, expected.length);
+    last.child.kill('SIGTERM');
+    t.equal(await last.ended(), 0, 'SIGTERM drains') || t.comment(last.log());
 
-    const matches = await storedMatches(link);
+    const matches = await deployment.storedMatches();
     t.strictSame(matches.map(essence).sort(), expected, `the same matches, each once; SEED=${SEED} repeats the kills`);
-    const ids = matches.map(({ id }) => id);
-    t.equal(new Set(ids).size, ids.length, 'no id twice');
-    t.comment(
-      `SEED=${SEED}: matches stored at the ${KILLS} kills ${storedAtKill.join(', ')}; in all ${matches.length}`,
-    );
+    t.equal(new Set(matches.map(({ id }) => id)).size, matches.length, 'no id twice');
+    t.comment(`SEED=${SEED}: stored at the ${KILLS} kills ${storedAtKill.join(', ')}; in all ${matches.length}`);
   });
-}
 
-async function createStream(link: NatsLink): Promise<void> {
-  const answer = await link.request(
-    `${link.api}.STREAM.CREATE.AUTH`,
-    Buffer.from(JSON.stringify({ name: 'AUTH', subjects: ['auth.>'], retention: 'limits', storage: 'file' })),
-  );
-  if (answer.data === undefined) throw new Error(answer.cause);
+  t.test(`several sources on the ${server.name} nats-server give the rows that are known`, async (t) => {
+    const deployment = await deploy(t, server, {
+      ...QUICK,
+      sources: { auth: source('SSH'), billing: source('BILLING'), cloud: source('CLOUD') },
+      rules: rules(...ANSWERS.map(({ rule }) => `answers/${rule}`)),
+    });
+    const inputs = [
+      ['SSH', 'ssh-auth.ndjson', 'ssh.${event.host}'],
+      ['BILLING', 'billing.ndjson.gz', 'billing'],
+      ['CLOUD', 'openstack.ndjson', 'cloud.${event.src}.${event.level}'],
+    ] as const;
+    for (const [stream, file, subject] of inputs) {
+      const { code, stderr } = await corral(
+        ...['publish', at('test/data', file), '--subject', subject, '--stream', stream, '--create'],
+        ...['--batch', '64', '--server', deployment.url, ...(stream === 'CLOUD' ? ['--msgpack'] : [])],
+      );
+      t.equal(code, 0, stderr);
+    }
+    const serving = deployment.serve();
+    await deployment.caughtUp(serving, 95 + 300 + 20);
+    serving.child.kill('SIGTERM');
+    t.equal(await serving.ended(), 0, 'SIGTERM drains') || t.comment(serving.log());
+
+    const matches = await deployment.storedMatches();
+    for (const { question, rule, rows } of ANSWERS) {
+      const known = JSON.parse(await readFile(at('test/data/answers', `${question}.json`), 'utf8')).answer
+        .rows as object[];
+      const found = matches.filter(({ data }) => data.rule === rule).map(({ data }) => JSON.stringify(data.emit));
+      t.equal(found.length, rows, question);
+      t.strictSame(found.sort(), known.map((row) => JSON.stringify(row)).sort(), `the rows of ${question}`);
+    }
+  });
 }

@@ -21,11 +21,12 @@ export class KeyActors {
   private readonly system: Ref<unknown>;
   private readonly parent: Ref<unknown>;
   private readonly packed: PackedOf;
+  private readonly monotonic: () => number;
   private readonly actorsMax: number;
   private readonly measures: NodeMeasures;
   private readonly desk = new Desk();
-  private young = new Map<string, Entry>();
-  private old = new Map<string, Entry>();
+  private young = new Generation();
+  private old = new Generation();
   private readonly spare: Entry[] = [];
   private spawned = 0;
   private stopped = false;
@@ -33,12 +34,14 @@ export class KeyActors {
   /**
    * @param packed the key's cells in the shard's table
    * @param actorsMax actors to keep between rounds, at least 2; a round itself may need more
+   * @param monotonic milliseconds, for measuring how long turns take
    */
-  constructor(packed: PackedOf, actorsMax: number, measures: NodeMeasures) {
+  constructor(packed: PackedOf, actorsMax: number, monotonic: () => number, measures: NodeMeasures) {
     this.actorsMax = actorsMax;
     this.system = start() as Ref<unknown>;
     this.parent = spawn(this.system, () => undefined, 'shard') as Ref<unknown>;
     this.packed = packed;
+    this.monotonic = monotonic;
     this.measures = measures;
   }
 
@@ -66,38 +69,28 @@ export class KeyActors {
   }
 
   private entryOf({ program, key }: KeyTurn): Entry {
-    const name = actorKey(program, key);
-    let entry = this.young.get(name);
+    let entry = this.young.get(program, key);
     if (entry !== undefined) return entry;
-    entry = this.old.get(name);
-    if (entry === undefined) entry = this.activate(name, program, key);
-    else this.old.delete(name);
-    this.young.set(name, entry);
+    entry = this.old.get(program, key);
+    if (entry === undefined) entry = this.activate(program, key);
+    else this.old.delete(entry);
+    this.young.add(entry);
     return entry;
   }
 
-  private activate(name: string, program: KeyspaceProgram, key: string): Entry {
+  private activate(program: KeyspaceProgram, key: string): Entry {
     this.measures.actorsSpawned += 1;
     this.measures.actorsActive += 1;
     const entry = this.spare.pop();
-    if (entry === undefined) return this.spawn(name, program, key);
-    entry.name = name;
+    if (entry === undefined) return this.spawn(program, key);
     entry.program = program;
     entry.key = key;
     return entry;
   }
 
-  private spawn(name: string, program: KeyspaceProgram, key: string): Entry {
+  private spawn(program: KeyspaceProgram, key: string): Entry {
     this.spawned += 1;
-    const entry: Entry = {
-      name,
-      program,
-      key,
-      host: this,
-      ref: undefined as never,
-      step: undefined,
-      pending: undefined,
-    };
+    const entry: Entry = { program, key, host: this, ref: undefined as never, step: undefined, pending: undefined };
     entry.ref = spawn(this.parent, takeTurn, `k${this.spawned}`, {
       initialState: entry,
       onCrash: (message, error, context) => {
@@ -120,11 +113,7 @@ export class KeyActors {
   }
 
   private forget(entry: Entry): void {
-    const known =
-      this.young.get(entry.name) === entry ? this.young : this.old.get(entry.name) === entry ? this.old : undefined;
-    if (known === undefined) return;
-    known.delete(entry.name);
-    this.measures.actorsActive -= 1;
+    if (this.young.delete(entry) || this.old.delete(entry)) this.measures.actorsActive -= 1;
   }
 
   /** Makes the actor's state, from the shard's table when it has any. */
@@ -134,7 +123,9 @@ export class KeyActors {
   }
 
   settle(entry: Entry, { round, number, items }: TurnMessage): void {
+    const started = this.monotonic();
     const result = entry.step!.turn(items, round.clocks, this.desk);
+    this.measures.busySeconds.turn += (this.monotonic() - started) / 1000;
     entry.pending = undefined;
     round.results[number] = result;
     round.waiting -= 1;
@@ -148,7 +139,7 @@ export class KeyActors {
   sweep(idle: boolean): void {
     for (const entry of this.old.values()) this.passivate(entry);
     this.old = this.young;
-    this.young = new Map();
+    this.young = new Generation();
     while (idle && this.spare.length > this.old.size) stop(this.spare.pop()!.ref);
   }
 
@@ -179,8 +170,8 @@ export class KeyActors {
   stop(): void {
     this.stopped = true;
     this.measures.actorsActive -= this.active;
-    this.young.clear();
-    this.old.clear();
+    this.young = new Generation();
+    this.old = new Generation();
     stop(this.system as never);
   }
 }
@@ -195,7 +186,6 @@ export interface KeyTurn {
 type PackedOf = (keyspace: number, key: string) => Uint8Array | undefined;
 
 interface Entry {
-  name: string;
   program: KeyspaceProgram;
   key: string;
   readonly host: KeyActors;
@@ -218,7 +208,35 @@ interface TurnMessage {
   readonly items: readonly TurnItem[];
 }
 
-const actorKey = (program: KeyspaceProgram, key: string): string => `${program.keyspace} ${key}`;
+/** Active actors by keyspace and key. */
+class Generation {
+  size = 0;
+  private readonly programs = new Map<KeyspaceProgram, Map<string, Entry>>();
+
+  get(program: KeyspaceProgram, key: string): Entry | undefined {
+    return this.programs.get(program)?.get(key);
+  }
+
+  add(entry: Entry): void {
+    let keys = this.programs.get(entry.program);
+    if (keys === undefined) this.programs.set(entry.program, (keys = new Map()));
+    keys.set(entry.key, entry);
+    this.size += 1;
+  }
+
+  /** False when this very actor is not in it. */
+  delete(entry: Entry): boolean {
+    const keys = this.programs.get(entry.program);
+    if (keys?.get(entry.key) !== entry) return false;
+    keys.delete(entry.key);
+    this.size -= 1;
+    return true;
+  }
+
+  *values(): Generator<Entry> {
+    for (const keys of this.programs.values()) yield* keys.values();
+  }
+}
 
 /** The one actor function: its state is the entry, so an actor needs no closure of its own. */
 function takeTurn(entry: Entry, message: TurnMessage): Entry {

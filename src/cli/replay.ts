@@ -58,7 +58,7 @@ export function replayCommand(): Command {
     .option('--id <expression>', 'id of the event (default: the line number)')
     .option('--where <expression>', 'leaves out events for which it is not true')
     .option('--each <expression>', 'makes each item of a list an event')
-    .option('--disorder <duration>', 'how late an event may come and still be sorted in')
+    .option('--disorder <duration>', 'how far out of order events may come; what comes later is late')
     .addOption(new Option('--format <format>', 'encoding of a line').choices(['auto', 'json', 'cloudevents']))
     .addOption(
       new Option('--at-end <what>', 'what the end of the events means')

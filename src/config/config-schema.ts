@@ -29,7 +29,9 @@ const Source = Type.Object(
       }),
     ),
     disorder: Type.Optional(
-      Duration('How late an event may come and still be sorted in. 0 (the default) processes every event at once.'),
+      Duration(
+        'How far out of order events may come: deadlines wait so much longer. 0 by default; what comes later is late.',
+      ),
     ),
     eventBytesMax: Type.Optional(
       Type.Integer({ minimum: 1, default: 1_048_576, description: 'Largest event in bytes; larger are dead letters.' }),

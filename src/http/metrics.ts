@@ -98,6 +98,7 @@ const PLAIN: readonly Plain[] = [
   ofSource('counter', 'corral_source_messages_total', 'Messages read from the source stream.', (s) => s.messagesIn),
   ofSource('counter', 'corral_source_bytes_total', 'Bytes of the messages read.', (s) => s.bytesIn),
   ofSource('counter', 'corral_events_total', 'Events decoded; a message may hold many.', (s) => s.eventsIn),
+  ofSource('counter', 'corral_events_routed_total', 'ROUTEDHELP', (s) => s.eventsRouted),
   ofSource(
     'counter',
     'corral_events_without_key_total',

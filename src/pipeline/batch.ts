@@ -10,13 +10,15 @@ import type { LogMessage } from '../ports/log.ts';
 
 /** What the messages of one read hold for the actors of a shard. */
 export interface Batch {
-  readonly turns: readonly {
-    readonly program: KeyspaceProgram;
-    readonly key: string;
-    readonly items: readonly TurnItem[];
-  }[];
+  readonly turns: readonly BatchTurn[];
   readonly clocks: Clocks;
   readonly events: number;
+}
+
+interface BatchTurn {
+  readonly program: KeyspaceProgram;
+  readonly key: string;
+  readonly items: TurnItem[];
 }
 
 /** A record that does not begin where the one before it ended: something is missing in the shard log (C2). */
@@ -67,7 +69,8 @@ export class Batcher {
   next(messages: readonly LogMessage[]): Batch {
     const { state } = this;
     const clocks = new BatchClocks(messages.length, this.scopes);
-    const turns = new Map<string, { program: KeyspaceProgram; key: string; items: TurnItem[] }>();
+    const turns: BatchTurn[] = [];
+    const known = new Map<KeyspaceProgram, Map<string, BatchTurn>>();
     let events = 0;
     for (let record = 0; record < messages.length; record += 1) {
       const message = messages[record]!;
@@ -87,11 +90,16 @@ export class Batcher {
           const program = this.programs.get(keyspace);
           // A keyspace whose rules were all removed since the lane wrote the record.
           if (program === undefined) continue;
-          const name = `${program.keyspace} ${key}`;
           const item = { record, index, route, routed };
-          const turn = turns.get(name);
-          if (turn === undefined) turns.set(name, { program, key, items: [item] });
-          else turn.items.push(item);
+          let keys = known.get(program);
+          if (keys === undefined) known.set(program, (keys = new Map()));
+          let turn = keys.get(key);
+          if (turn === undefined) {
+            turn = { program, key, items: [] };
+            keys.set(key, turn);
+            turns.push(turn);
+          }
+          turn.items.push(item);
         }
       }
       const { upto, watermark, created, ruleVersion } = content;
@@ -101,22 +109,26 @@ export class Batcher {
       if (message.stamp > state.processingTime) state.processingTime = message.stamp;
       clocks.read(record, state.lanes);
     }
-    return { turns: [...turns.values(), ...this.due(turns, clocks)], clocks, events };
+    this.addDue(turns, known, clocks);
+    return { turns, clocks, events };
   }
 
-  private due(
-    turns: ReadonlyMap<string, unknown>,
+  /** Keys that no event of the batch touches, but whose timers fall due in it. */
+  private addDue(
+    turns: BatchTurn[],
+    known: ReadonlyMap<KeyspaceProgram, ReadonlyMap<string, BatchTurn>>,
     clocks: BatchClocks,
-  ): { program: KeyspaceProgram; key: string; items: TurnItem[] }[] {
-    const due = new Map<string, { program: KeyspaceProgram; key: string; items: TurnItem[] }>();
+  ): void {
+    const due = new Set<string>();
     for (const scope of this.scopes.keys()) {
       for (const { keyspace, key } of this.state.table.takeDue(scope, clocks.last(scope))) {
-        const name = `${keyspace} ${key}`;
         const program = this.programOf(keyspace);
-        if (program !== undefined && !turns.has(name)) due.set(name, { program, key, items: [] });
+        const name = `${keyspace} ${key}`;
+        if (program === undefined || known.get(program)?.has(key) || due.has(name)) continue;
+        due.add(name);
+        turns.push({ program, key, items: [] });
       }
     }
-    return [...due.values()];
   }
 
   private programOf(keyspace: number): KeyspaceProgram | undefined {

@@ -51,7 +51,7 @@ function nodeMeasures(): NodeMeasures {
     timersPending: 0,
     timersFired: 0,
     leaseRenewals: 0,
-    busySeconds: { decode: 0, route: 0, append: 0, read: 0, turn: 0, commit: 0, relay: 0 },
+    busySeconds: { decode: 0, append: 0, read: 0, turn: 0, commit: 0 },
     backpressuredSeconds: 0,
   };
 }

@@ -16,7 +16,7 @@ import type { EventSource, FencedLog, LogMessage, LogReader } from '../ports/log
 import type { Logger } from '../ports/logger.ts';
 import type { NodeMeasures, SourceMeasures } from '../ports/measures.ts';
 import { type LaneItem, LaneOutput, type LaneProgress, type RecordForm } from './lane-output.ts';
-import { router } from './router.ts';
+import { Router } from './router.ts';
 
 /**
  * The reader of one source: decodes, keys, packs, and appends to shard logs.
@@ -33,7 +33,7 @@ export class Lane {
   private readonly dead: LaneOutput<DeadItem>;
   /** All of them: what holds for a shard's records holds for those of dead letters. */
   private readonly outputs: readonly LaneOutput<LaneItem>[];
-  private readonly route: ReturnType<typeof router>;
+  private readonly router: Router;
   private position: Position = whole(0);
   private time = new BoundedDisorder(duration(0));
   private stamp: InstantMs = instant(0);
@@ -47,7 +47,7 @@ export class Lane {
     const { ports, settings, subjects } = options;
     this.options = options;
     this.name = settings.name;
-    this.route = router(options.rules, settings.name, options.shards);
+    this.router = new Router(options.rules, settings.name, options.shards);
     this.shards = Array.from(
       { length: options.shards },
       (_, shard) => new LaneOutput(ports.log, subjects.shardLog(shard, this.name), this.eventForm(), ports.measures),
@@ -167,16 +167,19 @@ export class Lane {
   private takeEvent(event: Event, message: LogMessage, bytes: number): void {
     const before = this.time.watermark;
     const lag = this.time.observe(event.time);
-    const { shards, keyless, failures } = this.route(event);
-    this.options.measures.eventsWithoutKey += keyless;
-    for (const { shard, routes } of shards) {
-      const routed: RoutedEvent = { event, lag, routes };
-      if (message.body.length > this.options.ports.log.bodyMax / GROWTH_MAX && !this.fits(routed, message, before))
-        continue;
+    const { router } = this;
+    router.route(event);
+    this.options.measures.eventsWithoutKey += router.keyless;
+    const large = message.body.length > this.options.ports.log.bodyMax / GROWTH_MAX;
+    for (const [shard, routes] of router.targets) {
+      const item: EventItem = { seq: event.seq, index: event.index, before, bytes, event, lag, routes };
+      if (large && !this.fits(item, message, before)) continue;
       this.options.measures.eventsRouted += 1;
-      this.shards[shard]!.add({ seq: event.seq, index: event.index, before, bytes, routed });
+      this.shards[shard]!.add(item);
     }
-    if (failures.length > 0) this.addDead(message, event.index, 'key', failures.join(' '), event.index, before);
+    if (router.failures.length > 0) {
+      this.addDead(message, event.index, 'key', router.failures.join(' '), event.index, before);
+    }
   }
 
   /** Whether an event of a large message fits into a record of its own; else it is a dead letter. */
@@ -191,9 +194,12 @@ export class Lane {
   }
 
   private encodeEvents(events: readonly RoutedEvent[], from: Position, upto: Position, watermark: InstantMs): Buffer {
-    const { ruleVersion } = this.options;
+    const { ruleVersion, ports } = this.options;
     const { stamp, created, name: source } = this;
-    return encodeRecord({ from, upto, stamp, watermark, ruleVersion, source, created, events });
+    const started = ports.clock.monotonic();
+    const bytes = encodeRecord({ from, upto, stamp, watermark, ruleVersion, source, created, events });
+    ports.measures.busySeconds.append += (ports.clock.monotonic() - started) / 1000;
+    return bytes;
   }
 
   private addDead(
@@ -230,13 +236,7 @@ export class Lane {
 
   private eventForm(): RecordForm<EventItem> {
     return {
-      encode: (items, from, upto, watermark) =>
-        this.encodeEvents(
-          items.map(({ routed }) => routed),
-          from,
-          upto,
-          watermark,
-        ),
+      encode: (items, from, upto, watermark) => this.encodeEvents(items, from, upto, watermark),
       decode: (body) => decodeRecord(body),
     };
   }
@@ -371,9 +371,7 @@ export class SourceRecreated extends Error {
   }
 }
 
-interface EventItem extends LaneItem {
-  readonly routed: RoutedEvent;
-}
+type EventItem = LaneItem & RoutedEvent;
 
 interface DeadItem extends LaneItem {
   readonly letter: Uint8Array;

@@ -4,39 +4,42 @@ import type { RuleSet } from '../core/rules/rule-set.ts';
 import type { Route } from '../core/shards/record.ts';
 import { shardOf } from '../core/shards/shard-of.ts';
 
-/** Where one event goes. */
-export interface Routing {
-  /** The actors it concerns, by shard. Empty when no rule can take notice of it or it has no key. */
-  readonly shards: readonly { readonly shard: number; readonly routes: readonly Route[] }[];
-  /** Keyspaces in which it has no key. */
-  readonly keyless: number;
+/**
+ * Where the events of one source go: one routing decision per event and keyspace. The router is asked once per event of
+ * the deployment, so it gives its answer in fields of its own that the next question overwrites.
+ */
+export class Router {
+  /** The actors an event concerns, by shard. Empty when no rule can take notice of it or it has no key. */
+  readonly targets = new Map<number, Route[]>();
+  /** Keyspaces in which the event has no key. */
+  keyless = 0;
   /** Why a key could not be computed; the event is then a dead letter. Keyspaces that gave a key still get it. */
-  readonly failures: readonly string[];
-}
+  readonly failures: string[] = [];
+  private readonly keyspaces: RuleSet['keyspaces'];
+  private readonly shards: number;
 
-/** One routing decision per event and keyspace, for the events of one source. */
-export function router(rules: RuleSet, source: string, shards: number): (event: Event) => Routing {
-  const keyspaces = rules.keyspaces.filter((keyspace) => keyspace.rules.some((rule) => rule.sources.includes(source)));
-  return (event) => {
-    let targets: { shard: number; routes: Route[] }[] = NONE;
-    let failures: string[] = NONE;
-    let keyless = 0;
-    for (const keyspace of keyspaces) {
+  constructor(rules: RuleSet, source: string, shards: number) {
+    this.keyspaces = rules.keyspaces.filter((keyspace) => keyspace.rules.some((rule) => rule.sources.includes(source)));
+    this.shards = shards;
+  }
+
+  route(event: Event): void {
+    const { targets, failures } = this;
+    this.keyless = 0;
+    if (targets.size > 0) targets.clear();
+    if (failures.length > 0) failures.length = 0;
+    for (const keyspace of this.keyspaces) {
       if (!keyspace.relevant(event)) continue;
       const key = keyspace.keyOf(event);
-      if (key.kind === 'none') keyless += 1;
-      else if (key.kind === 'failed') failures = [...failures, key.message];
+      if (key.kind === 'none') this.keyless += 1;
+      else if (key.kind === 'failed') failures.push(key.message);
       else {
-        const shard = shardOf(key.value, shards);
+        const shard = shardOf(key.value, this.shards);
         const route = { keyspace: keyspace.id, key: keyText(key.value) };
-        const same = targets.find((target) => target.shard === shard);
-        if (same !== undefined) same.routes.push(route);
-        else if (targets === NONE) targets = [{ shard, routes: [route] }];
-        else targets.push({ shard, routes: [route] });
+        const routes = targets.get(shard);
+        if (routes === undefined) targets.set(shard, [route]);
+        else routes.push(route);
       }
     }
-    return { shards: targets, keyless, failures };
-  };
+  }
 }
-
-const NONE: never[] = [];

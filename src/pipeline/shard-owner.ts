@@ -69,6 +69,7 @@ export class ShardOwner {
       this.actors = new KeyActors(
         (keyspace, key) => state.table.packed(keyspace, key),
         this.options.actorsMax,
+        () => ports.clock.monotonic(),
         measures.node,
       );
       this.reader = ports.log.read(subjects.shardLogOfAllLanes(shard), state.cursor + 1);
@@ -131,7 +132,7 @@ export class ShardOwner {
       const messages = await this.reader!.next();
       if (messages === undefined || this.stopped) return;
       const batch = this.read(batcher, messages);
-      const results = await this.takeTurns(batch);
+      const results = await this.actors!.run(batch.turns, batch.clocks);
       if (this.stopped) return;
       const { changes, outputs } = this.gather(journal.state, batch, results);
       for (const message of messages) {
@@ -193,14 +194,6 @@ export class ShardOwner {
     measures.node.batches += 1;
     measures.node.batchEvents += batch.events;
     return batch;
-  }
-
-  private async takeTurns(batch: Batch): Promise<readonly TurnResult[]> {
-    const { ports, measures } = this.options;
-    const started = ports.clock.monotonic();
-    const results = await this.actors!.run(batch.turns, batch.clocks);
-    measures.node.busySeconds.turn += (ports.clock.monotonic() - started) / 1000;
-    return results;
   }
 
   /** Applies what the turns changed and puts what they said in order. */

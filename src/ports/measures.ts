@@ -42,8 +42,11 @@ export const SECONDS_BUCKETS: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
 
-/** The stages of the path of one event. */
-export const STAGES = ['decode', 'route', 'append', 'read', 'turn', 'commit', 'relay'] as const;
+/**
+ * The stages of the path of one event in which this process computes: decoding and routing in the lane, encoding records,
+ * reading them, the actors' turns, and gathering and encoding commits.
+ */
+export const STAGES = ['decode', 'append', 'read', 'turn', 'commit'] as const;
 export type Stage = (typeof STAGES)[number];
 
 export interface NodeMeasures {

@@ -35,12 +35,25 @@ function byEngine(pattern: Pattern, events: readonly Event[], end: number): Resu
   };
 }
 
-/** A ban behind a group that may be empty: a greedy end of the group blinds the ban too, which the oracle does not model. */
+/**
+ * A ban behind a group whose last step may be absent. When that step is greedy it blinds the ban on the way past it, as
+ * it blinds all that follows; the oracle, whose bans are carried by runs, does not model that.
+ */
 function bansAfterNothing(stages: readonly Stage[]): boolean {
-  return stages.some(
-    (stage, at) =>
+  return stages.some((stage, at) => {
+    const before = stages[at - 1];
+    return (
       (stage.kind === 'group' && bansAfterNothing(stage.stages)) ||
-      (stage.kind === 'not' && at > 0 && stages[at - 1]!.kind === 'group' && canBeEmpty(stages[at - 1]!)),
+      (stage.kind === 'not' && before !== undefined && endsAbsent(before))
+    );
+  });
+}
+
+function endsAbsent(stage: Stage): boolean {
+  return (
+    stage.kind === 'group' &&
+    stage.stages.length > 0 &&
+    (canBeEmpty(stage.stages.at(-1)!) || endsAbsent(stage.stages.at(-1)!))
   );
 }
 

@@ -33,7 +33,8 @@ export function checkJournals(stored: Stored): string[] {
     messages.forEach((message, at) => {
       const source = committed.get(`${subject} ${at + 1}`);
       if (source === undefined) violations.push(`${subject}: message ${at + 1} is in no commit`);
-      else if (source.arrival > message.arrival) violations.push(`${subject}: message ${at + 1} came before its commit`);
+      else if (source.arrival > message.arrival)
+        violations.push(`${subject}: message ${at + 1} came before its commit`);
       else if (Buffer.compare(source.body, message.body) !== 0)
         violations.push(`${subject}: message ${at + 1} is not what its commit holds`);
     });

@@ -34,7 +34,11 @@ export function check(stored: Stored, expected: Expectation): string[] {
       violations.push(...checkRanges(subject, messages, (body) => readDeadRecord(body, dead)));
     } else if (kind !== 'journal' && kind !== 'lane') violations.push(`${subject}: nobody should write there`);
   }
-  violations.push(...checkJournals(stored), ...compareOutcomes(expected.outcomes, outputs), ...compareDead(expected.dead, dead));
+  violations.push(
+    ...checkJournals(stored),
+    ...compareOutcomes(expected.outcomes, outputs),
+    ...compareDead(expected.dead, dead),
+  );
   return violations;
 }
 
@@ -166,7 +170,8 @@ function checkRanges(subject: string, messages: readonly LogMessage[], read: (bo
     if (comparePositions(from, upto) > 0) violations.push(`${subject}: record ${sequence} goes backwards`);
     const strays = places.filter(({ seq, index }) => covers(from, seq, index) || !covers(upto, seq, index));
     if (strays.length > 0) violations.push(`${subject}: record ${sequence} holds events outside its range`);
-    if (watermark < reached) violations.push(`${subject}: record ${sequence} takes the watermark back by ${reached - watermark} ms`);
+    if (watermark < reached)
+      violations.push(`${subject}: record ${sequence} takes the watermark back by ${reached - watermark} ms`);
     reached = watermark;
     before = upto;
   }

@@ -1,5 +1,5 @@
 import type { SeededRandom } from './random.ts';
-import { type Fault, type Phase, SITES, type Site, siteName, Strikes } from './sites.ts';
+import { type Fault, type Phase, SITES, type Site, Strikes, siteName } from './sites.ts';
 
 const BUSY = ['shardLog.append', 'journal.append', 'shardLog.next', 'source.next', 'lease.write'];
 

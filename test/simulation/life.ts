@@ -96,7 +96,8 @@ export class Life implements Clock {
 
   send<T>(call: Call<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.drained && WRITES.test(call.name)) this.misdeeds.push(`${call.name} ${call.detail} after it has drained`);
+      if (this.drained && WRITES.test(call.name))
+        this.misdeeds.push(`${call.name} ${call.detail} after it has drained`);
       const fail = () => reject(new SimulationEnded());
       if (this.ended) fail();
       else this.atEnd.add(fail);
@@ -160,7 +161,8 @@ export class Life implements Clock {
         (result) => {
           const struck = this.strike(call.name, 'answer');
           if (fault === 'ackLost') unknown(`${fault}, ${show(result)}`);
-          else answer(struck === 'delay' ? random.between(50, 2500) : this.latency(), show(result), () => resolve(result));
+          else
+            answer(struck === 'delay' ? random.between(50, 2500) : this.latency(), show(result), () => resolve(result));
         },
         (error) => answer(this.latency(), String(error), () => reject(error)),
       );
@@ -183,7 +185,8 @@ export class Life implements Clock {
     if (fault === undefined) return undefined;
     this.note(`${call}:${phase} is struck by ${fault}`);
     if (fault === 'crash') this.crash();
-    else if (fault === 'pause') this.pausedUntil = Math.max(this.pausedUntil, time.now + leaseTtl * random.between(1.1, 4));
+    else if (fault === 'pause')
+      this.pausedUntil = Math.max(this.pausedUntil, time.now + leaseTtl * random.between(1.1, 4));
     return fault;
   }
 

@@ -25,7 +25,7 @@ if (values.seed !== undefined) await one(Number(values.seed));
 else await many(values.from === 'random' ? randomInt(2 ** 47) : Number(values.from), Number(values.seeds));
 
 async function one(seed: number): Promise<void> {
-  const result = await simulate(seed);
+  const result = await simulate(seed, traceLines);
   if (result.violations.length > 0) {
     console.log(violationReport(result, traceLines));
     process.exitCode = 1;

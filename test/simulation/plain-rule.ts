@@ -123,5 +123,10 @@ function takes(rule: PlainRule, run: Run, event: Placed): boolean {
 
 function fits(step: PlainStep, { taken }: Run, { value }: Placed): boolean {
   if (value.type !== step.type) return false;
-  return step.where?.(value, taken.map((some) => some.map((placed) => placed.value))) ?? true;
+  return (
+    step.where?.(
+      value,
+      taken.map((some) => some.map((placed) => placed.value)),
+    ) ?? true
+  );
 }

@@ -10,7 +10,7 @@ import { Quiescence } from './quiescence.ts';
 import { SeededRandom } from './random.ts';
 import { PLAIN_RULES, SOURCES } from './rules.ts';
 import type { Strikes } from './sites.ts';
-import { EPOCH, PREFIX, Store } from './store.ts';
+import { EPOCH, PREFIX, Store, type Stored } from './store.ts';
 import { Trace } from './trace.ts';
 import { VirtualTime } from './virtual-time.ts';
 import { type Publication, workload } from './workload.ts';
@@ -26,15 +26,18 @@ export interface SimulationResult {
   readonly events: number;
   readonly outcomes: number;
   readonly virtualMs: number;
+  /** What the store held at the end, and what it must hold. */
+  readonly stored: Stored;
+  readonly expected: Expectation;
 }
 
 /**
  * One run: one to three nodes, a workload and faults, all from the seed. The nodes work until everything that must
  * come out is there; then a while longer, to see whether something comes twice; then the checker looks.
+ * @param traceLines how much of the trace to keep as text
  */
-export async function simulate(seed: number): Promise<SimulationResult> {
-  const random = new SeededRandom(seed);
-  const run = new Run(random);
+export async function simulate(seed: number, traceLines = 400): Promise<SimulationResult> {
+  const run = new Run(new SeededRandom(seed), traceLines);
   const unhandled: string[] = [];
   const onUnhandled = (reason: unknown) =>
     unhandled.push(`unhandled: ${reason instanceof Error ? reason.stack : String(reason)}`);
@@ -47,10 +50,12 @@ export async function simulate(seed: number): Promise<SimulationResult> {
       violations: [...violations, ...unhandled],
       strikes: world.plan.strikes,
       hash: world.trace.hash,
-      trace: world.trace.last(TRACE_LINES),
+      trace: world.trace.last(traceLines),
       events: published.reduce((sum, { values }) => sum + (values?.length ?? 0), 0),
       outcomes: countOutputs(world.store.stored).outcomes,
       virtualMs: world.time.now,
+      stored: world.store.stored,
+      expected: run.expectation(),
     };
     await run.end();
     return result;
@@ -70,7 +75,7 @@ class Run {
   private readonly window: number;
   private expected: Expectation | undefined;
 
-  constructor(random: SeededRandom) {
+  constructor(random: SeededRandom, traceLines: number) {
     this.random = random;
     this.window = random.integer(2000, 6000);
     const time = new VirtualTime(random.fork());
@@ -79,7 +84,7 @@ class Run {
       time,
       random: random.fork(),
       plan: new FaultPlan(random.fork(), this.window),
-      trace: new Trace(TRACE_LINES),
+      trace: new Trace(traceLines),
       store: new Store(() => time.now, SOURCES, random.pick([1_000_000, 16_384, 4096])),
       leaseTtl,
     };
@@ -129,7 +134,9 @@ class Run {
 
   private publish(publication: Publication): void {
     const { source, subject, body } = publication;
-    const { sequence: seq, stamp } = this.world.store.sources.get(source)!.publish({ subject, body: Buffer.from(body) });
+    const { sequence: seq, stamp } = this.world.store.sources
+      .get(source)!
+      .publish({ subject, body: Buffer.from(body) });
     this.published.push({ ...publication, seq, stamp });
     this.world.trace.add(this.world.time.now, 'pub', `${source} ${seq} ${body}`);
   }
@@ -149,7 +156,7 @@ class Run {
   }
 
   /** Everything is published and the sources' starts are decided when this is asked. */
-  private expectation(): Expectation {
+  expectation(): Expectation {
     this.expected ??= expect(PLAIN_RULES, this.published, storedStarts(this.world.store.stored));
     return this.expected;
   }
@@ -168,10 +175,13 @@ class Run {
       const count = stored.get(`${PREFIX}.lane.${source}`)?.length ?? 0;
       if (count !== 1) return [`the start of ${source} is stored ${count} times`];
       const after = decided.get(source)!;
+      if (start.kind === 'beginning' && after !== 0) return [`${source} begins after ${after}, not at the beginning`];
       // A time that was still to come when the lane asked may read on from then; what it names is never passed over.
       const passedOver = ({ source: of, seq, stamp }: Published) =>
         of === source && seq <= after && start.kind === 'time' && stamp >= start.ms;
-      return this.published.some(passedOver) ? [`${source} begins after ${after}, beyond the time it should begin at`] : [];
+      return this.published.some(passedOver)
+        ? [`${source} begins after ${after}, beyond the time it should begin at`]
+        : [];
     });
   }
 
@@ -216,4 +226,3 @@ function sourceSettings(name: string, start: SourceSettings['start']): SourceSet
 const PATIENCE_MS = 60_000;
 /** How long nothing more may come out after that; longer than any append is delayed. */
 const QUIET_MS = 8_000;
-const TRACE_LINES = 40000;

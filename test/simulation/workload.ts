@@ -46,7 +46,7 @@ export function workload(random: SeededRandom, window: number): readonly Publica
       continue;
     }
     const count = random.chance(0.8) ? 1 : random.integer(2, 12);
-    const values = Array.from({ length: count }, () => valueOf(random, source, keys, latest));
+    const values = Array.from({ length: count }, () => someValue(random, source, keys, latest));
     const body = JSON.stringify(count === 1 ? values[0] : values);
     publications.push({ source, at, subject: 'in', body, values });
     made += count;
@@ -54,7 +54,7 @@ export function workload(random: SeededRandom, window: number): readonly Publica
   return publications;
 }
 
-function valueOf(random: SeededRandom, source: string, keys: number, latest: Map<string, number>): Value {
+function someValue(random: SeededRandom, source: string, keys: number, latest: Map<string, number>): Value {
   const before = latest.get(source)!;
   const n = random.integer(0, 9);
   if (random.chance(0.02)) return { type: 'Fail', ts: 'soon', n, ip: 'ip0', user: 'u0' };

@@ -25,7 +25,10 @@ export interface Rejected {
 export interface Decoded {
   /** In the order of their index. */
   readonly events: readonly Event[];
-  /** Likewise, at most 101: one message must not become a hundred thousand dead letters, each with its bytes. */
+  /**
+   * Likewise. At most 101, since one message must not become a hundred thousand dead letters, each with its bytes: the
+   * last then stands for all further ones, with the index of the first of them.
+   */
   readonly rejected: readonly Rejected[];
   /** Values that `where` excluded. */
   readonly excluded: number;

@@ -46,9 +46,9 @@ class Extracting {
       }
     }
     if (this.#further !== undefined) {
-      const { cause, message } = this.#further;
+      const { message } = this.#further;
       const text = `${this.#furtherCount} further values of the message were rejected, the first of them: ${message}`;
-      this.#rejected.push({ cause, message: text, index: undefined });
+      this.#rejected.push({ ...this.#further, message: text });
     }
     return {
       events: this.#events,

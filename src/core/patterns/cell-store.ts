@@ -34,9 +34,9 @@ interface Chunk<Entry> {
 export class CellStore {
   readonly #events = new Map<number, Chunk<TakenEvent>>();
   readonly #nodes = new Map<number, Chunk<PathNode>>();
-  /** Cells of runs and of held matches, by range. */
-  readonly #runs = new Map<number, number>();
-  readonly #held = new Map<number, number>();
+  /** Cells of runs and of held matches, by range, in ascending order and without gaps. */
+  #runs = new Map<number, number>();
+  #held = new Map<number, number>();
   readonly #used = new Set<number>();
   #lowestFree = 1;
   readonly #removed = new Set<number>();
@@ -99,6 +99,8 @@ export class CellStore {
     // Ranges of which nothing is needed any more go with the next save.
     for (const range of [...this.#events.keys()]) this.#dropIfEmpty(this.#events, range);
     for (const range of [...this.#nodes.keys()]) this.#dropIfEmpty(this.#nodes, range);
+    this.#runs = new Map([...this.#runs].sort(([one], [other]) => one - other));
+    this.#held = new Map([...this.#held].sort(([one], [other]) => one - other));
     this.#runsFrom = Number.POSITIVE_INFINITY;
     this.#heldChanged = false;
   }
@@ -153,10 +155,18 @@ export class CellStore {
   ): void {
     const start = base + head;
     const end = base + runs.length;
+    // Ranges follow one another; those before the first run are gone, and those behind the last one.
+    let known = ranges.size;
     for (const [range, cell] of ranges) {
-      if ((range + 1) * perCell.runs > start && range * perCell.runs < end) continue;
+      if ((range + 1) * perCell.runs > start && start < end) break;
       ranges.delete(range);
       this.#free(cell);
+      known--;
+    }
+    const oldest = Math.floor(start / perCell.runs);
+    for (let range = oldest + known - 1; known > 0 && range * perCell.runs >= end; range--, known--) {
+      this.#free(ranges.get(range)!);
+      ranges.delete(range);
     }
     const first = Math.max(from, start);
     for (let range = Math.floor(first / perCell.runs); range * perCell.runs < end; range++) {

@@ -233,7 +233,8 @@ export class GraphBuilder {
     };
     const later = (next: Continuation, leavable: boolean, overLoop: boolean) => {
       const body = round(next, { outer: inner, leavable: false, overLoop }, leavable);
-      return continuation(() => body.enter(place.following));
+      // A round that may be empty is also entered past the one before it, under the bans that held there.
+      return continuation((bans) => body.enter(withBans(bans, place.following)));
     };
 
     let rest = exit;

@@ -2,10 +2,10 @@ import type { Event } from '../events/event.ts';
 import { type InstantMs, NEVER } from '../time/units.ts';
 import { type Automaton, COMPLETE, IGNORE } from './automaton.ts';
 import { Evaluator } from './evaluator.ts';
+import { EventKeeper } from './event-keeper.ts';
 import { enforceLimits } from './limits.ts';
-import { compareRuns, type PathNode, Run, samePath, TakenEvent } from './path.ts';
+import { compareRuns, type PathNode, Run, samePath } from './path.ts';
 import type { PatternState } from './pattern-state.ts';
-import { type Projection, projections, sizeOfEvent } from './projection.ts';
 import { release } from './release.ts';
 import { pushRun } from './run-heap.ts';
 
@@ -29,14 +29,10 @@ const many = 16;
 export class Matcher {
   readonly automaton: Automaton;
   readonly #evaluator: Evaluator;
-  readonly #projectionOf: readonly Projection[];
-  readonly variants: number;
-  /** What the current event gave under each projection so far. */
-  readonly #kept: (TakenEvent | undefined)[];
-  /** Order of the current event among those taken; -1 while it is not taken. */
-  #ordinal = -1;
-  /** Per state, the actions that hold now, and the turn for which they were chosen. */
-  readonly #chosenBy: number[][];
+  readonly #keeper: EventKeeper;
+  /** The actions that hold now, each state's from where its rows begin; how many; and the turn for which. */
+  readonly #chosen: Int32Array;
+  readonly #chosenCount: Int32Array;
   readonly #chosenTurn: Float64Array;
   #completed: Run[] = [];
   readonly #completedByBegin = new Map<number, Run[]>();
@@ -44,27 +40,27 @@ export class Matcher {
   constructor(automaton: Automaton) {
     this.automaton = automaton;
     this.#evaluator = new Evaluator(automaton);
-    const { ofStep, variants } = projections(automaton.pattern);
-    this.#projectionOf = ofStep;
-    this.variants = variants;
-    this.#kept = Array.from({ length: variants }, () => undefined);
-    this.#chosenBy = Array.from({ length: automaton.stateCount }, () => []);
+    this.#keeper = new EventKeeper(automaton.pattern);
+    this.#chosen = new Int32Array(automaton.actionKind.length);
+    this.#chosenCount = new Int32Array(automaton.stateCount);
     this.#chosenTurn = new Float64Array(automaton.stateCount);
+  }
+
+  /** How many ways there are of keeping an event. */
+  get variants(): number {
+    return this.#keeper.variants;
   }
 
   onEvent(state: PatternState, event: Event, listener: Listener): void {
     if (state.due <= event.time) this.onTime(state, event.time, listener);
     const evaluator = this.#evaluator;
     evaluator.begin(event, state.key);
-    if (this.#ordinal >= 0) {
-      this.#ordinal = -1;
-      this.#kept.fill(undefined);
-    }
+    this.#keeper.begin();
     if (state.runCount > 0 && !this.#leavesAll(state)) this.#stepRuns(state, event);
     this.#begin(state, event);
     // Also without a completed match: an earlier run may have died that held others back.
     if (this.#completed.length > 0 || state.held.length > 0) this.#releaseCompleted(state, event.time, listener);
-    if (this.#ordinal < 0) return;
+    if (!this.#keeper.taken) return;
     if (enforceLimits(this.automaton, state, event.time, listener)) this.#setDue(state);
     if (state.nodeCount === 0) state.rewind();
   }
@@ -77,21 +73,23 @@ export class Matcher {
 
   // --- one event -----------------------------------------------------------------------------------------------------
 
-  /** The actions of a state that hold now, or none when the run is stopped. Valid until asked again for this state. */
-  #choose(at: number, node: PathNode | undefined): readonly number[] {
+  /** Chooses the actions of a state that hold now, none when the run is stopped, and returns how many. */
+  #choose(at: number, node: PathNode | undefined): number {
     const { automaton } = this;
     const evaluator = this.#evaluator;
     const shared = automaton.stateStateless[at] === 1;
-    if (shared && this.#chosenTurn[at] === evaluator.turn) return this.#chosenBy[at]!;
-    const chosen = this.#chosenBy[at]!;
-    chosen.length = 0;
+    if (shared && this.#chosenTurn[at] === evaluator.turn) return this.#chosenCount[at]!;
     this.#chosenTurn[at] = evaluator.turn;
-    if (evaluator.holds(automaton.stateStop[at]!, node)) return chosen;
+    const from = automaton.actionsFrom[at]!;
     const end = automaton.actionsFrom[at + 1]!;
-    for (let action = automaton.actionsFrom[at]!; action < end; action++) {
-      if (evaluator.holds(automaton.actionWhen[action]!, node)) chosen.push(action);
+    let count = 0;
+    if (!evaluator.holds(automaton.stateStop[at]!, node)) {
+      for (let action = from; action < end; action++) {
+        if (evaluator.holds(automaton.actionWhen[action]!, node)) this.#chosen[from + count++] = action;
+      }
     }
-    return chosen;
+    this.#chosenCount[at] = count;
+    return count;
   }
 
   /** True when the event leaves every run exactly as it is, judged by the states they wait in. */
@@ -107,13 +105,14 @@ export class Matcher {
     for (let at = 0; at < counts.length; at++) {
       if (counts[at] === 0) continue;
       if (automaton.stateStateless[at] === 0) return false;
-      const chosen = this.#choose(at, undefined);
-      if (chosen.length !== 1 || !this.#staysIn(at, chosen[0]!)) return false;
+      if (this.#choose(at, undefined) !== 1 || !this.#stays(at)) return false;
     }
     return true;
   }
 
-  #staysIn(state: number, action: number): boolean {
+  /** True when the one action chosen for the state leaves the run as it is. */
+  #stays(state: number): boolean {
+    const action = this.#chosen[this.automaton.actionsFrom[state]!]!;
     return this.automaton.actionKind[action] === IGNORE && this.automaton.actionTo[action] === state;
   }
 
@@ -122,16 +121,17 @@ export class Matcher {
     let next: Run[] | undefined;
     for (let at = state.head; at < runs.length; at++) {
       const run = runs[at]!;
-      const chosen = this.#choose(run.state, run.node);
-      if (chosen.length === 1 && this.#staysIn(run.state, chosen[0]!)) {
+      const count = this.#choose(run.state, run.node);
+      if (count === 1 && this.#stays(run.state)) {
         if (next !== undefined) this.#add(next, run);
         continue;
       }
       if (next === undefined) {
-        if (this.#replaceOnly(state, at, chosen, event)) return;
+        if (this.#replaceOnly(state, at, count, event)) return;
         next = runs.slice(state.head, at);
       }
-      for (let n = 0; n < chosen.length; n++) this.#perform(state, next, chosen[n]!, run.node, event);
+      const from = this.automaton.actionsFrom[run.state]!;
+      for (let n = 0; n < count; n++) this.#perform(state, next, this.#chosen[from + n]!, run.node, event);
       state.drop(run.node);
     }
     if (next === undefined) return;
@@ -140,11 +140,12 @@ export class Matcher {
   }
 
   /** The commonest step by far: the only run there is becomes one other, or none. Needs no new list. */
-  #replaceOnly(state: PatternState, at: number, chosen: readonly number[], event: Event): boolean {
+  #replaceOnly(state: PatternState, at: number, count: number, event: Event): boolean {
     const { runs } = state;
-    if (at !== runs.length - 1 || at !== state.head || chosen.length > 1) return false;
-    const { node } = runs.pop()!;
-    if (chosen.length === 1) this.#perform(state, runs, chosen[0]!, node, event, state.head);
+    if (at !== runs.length - 1 || at !== state.head || count > 1) return false;
+    const { state: from, node } = runs.pop()!;
+    const action = this.#chosen[this.automaton.actionsFrom[from]!]!;
+    if (count === 1) this.#perform(state, runs, action, node, event, state.head);
     state.drop(node);
     state.counts = undefined;
     state.store?.runsChangedFrom(state.runsBase + at);
@@ -154,9 +155,10 @@ export class Matcher {
 
   /** The permanent start: every event may begin a match. */
   #begin(state: PatternState, event: Event): void {
-    const chosen = this.#choose(this.automaton.start, undefined);
-    for (let n = 0; n < chosen.length; n++) {
-      const action = chosen[n]!;
+    const count = this.#choose(this.automaton.start, undefined);
+    for (let n = 0; n < count; n++) {
+      // The start is state 0, so its actions are chosen from the first place on.
+      const action = this.#chosen[n]!;
       if (this.automaton.actionKind[action] === IGNORE) continue;
       const before = state.runs.length;
       const touched = this.#perform(state, state.runs, action, undefined, event, state.head);
@@ -190,7 +192,7 @@ export class Matcher {
     }
     const completes = this.#evaluator.holds(automaton.actionCompletes[action]!, node);
     const step = automaton.actionStep[action]!;
-    const taken = state.extend(node, step, this.#keep(state, step, event));
+    const taken = state.extend(node, step, this.#keeper.keep(state, step, event));
     let place = -1;
     if (to !== COMPLETE) {
       state.hold(taken);
@@ -198,17 +200,6 @@ export class Matcher {
     }
     if (completes) this.#complete(state, taken);
     return place;
-  }
-
-  #keep(state: PatternState, step: number, event: Event): TakenEvent {
-    const { variant, pick } = this.#projectionOf[step]!;
-    const known = this.#kept[variant];
-    if (known !== undefined) return known;
-    if (this.#ordinal < 0) this.#ordinal = state.nextOrdinal++;
-    const data = pick(event.data);
-    const kept = new TakenEvent(event, data, this.#ordinal, variant, sizeOfEvent(event, data));
-    this.#kept[variant] = kept;
-    return kept;
   }
 
   #complete(state: PatternState, path: PathNode): void {

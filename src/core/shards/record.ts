@@ -45,7 +45,7 @@ export interface Route {
 const FORMAT = 1;
 const packr = new Packr({ useRecords: true, variableMapSize: true, moreTypes: false });
 
-/** Encodes a record; the result is a buffer of its own. */
+/** Encodes a record. The bytes are not written to again: msgpackr moves on in its buffer, and to another when it is full. */
 export function encodeRecord(record: LaneRecord): Buffer {
   const texts: string[] = [];
   const numbers = new Map<string, number>();
@@ -74,22 +74,20 @@ export function encodeRecord(record: LaneRecord): Buffer {
     );
     for (const route of routes) flat.push(number(route.keyspace), route.key);
   }
-  return Buffer.from(
-    packr.pack([
-      FORMAT,
-      record.from.seq,
-      record.from.part,
-      record.upto.seq,
-      record.upto.part,
-      record.stamp,
-      record.watermark,
-      record.ruleVersion,
-      record.source,
-      record.created,
-      texts,
-      flat,
-    ]),
-  );
+  return packr.pack([
+    FORMAT,
+    record.from.seq,
+    record.from.part,
+    record.upto.seq,
+    record.upto.part,
+    record.stamp,
+    record.watermark,
+    record.ruleVersion,
+    record.source,
+    record.created,
+    texts,
+    flat,
+  ]);
 }
 
 /** @throws {RangeError} when the bytes are no record of a known format: the shard log is corrupt or from a newer Corral. */

@@ -124,10 +124,6 @@ export class Oracle {
     });
   }
 
-  debug(): Run[] {
-    return this.#runs.items;
-  }
-
   get liveRuns(): number {
     return this.#runs.items.length;
   }
@@ -356,15 +352,14 @@ export class Oracle {
       if (edge.kind === 'ignore') {
         if (list.length === 0) continue;
         // The state itself is asked for its bans again; what was picked up before it is carried.
-        if (edge.to.final) potential.add({ state: edge.to, list, bans: [] });
+        if (edge.to.final) addOnce(potential, { state: edge.to, list, bans: [] });
         else next.add({ state: edge.to, list, bans });
         continue;
       }
       const longer = [...list, { step: from.step, event, order }];
       if (!edge.to.final) next.add({ state: edge.to, list: longer, bans: [] });
       if (edge.to.final || this.#reachesFinal(edge.to, event, list)) {
-        const done = { state: edge.to, list: longer, bans: [] };
-        if (!potential.items.some((other) => sameList(other.list, longer))) potential.add(done);
+        addOnce(potential, { state: edge.to, list: longer, bans: [] });
       }
     }
   }
@@ -391,7 +386,7 @@ export class Oracle {
         const deadline = this.#deadline(run);
         if (deadline.at > due) next.add(run);
         else if (!this.#waitsForSilence(run.state)) timeouts.push({ list: run.list, deadline: deadline.reported });
-        else if (!potential.items.some((other) => sameList(other.list, run.list))) potential.add(run);
+        else addOnce(potential, run);
       }
       matches.push(...this.#release(potential, next));
     }
@@ -470,6 +465,11 @@ function pruneTest(afterMatch: AfterMatch, list: List): ((first: Item) => boolea
 
 function earlier(one: Item, other: Item): boolean {
   return one.event.time < other.event.time || (one.event.time === other.event.time && one.order < other.order);
+}
+
+/** A match is emitted once, in however many ways it came about. */
+function addOnce(queue: Queue, run: Run): void {
+  if (!queue.items.some((other) => sameList(other.list, run.list))) queue.add(run);
 }
 
 function sameList(one: List, other: List): boolean {
