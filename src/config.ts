@@ -1,5 +1,5 @@
 import { configProblems } from './config/config-problems.ts';
-import { NAME_FORM, PREFIX_FORM } from './config/config-schema.ts';
+import { NAME_FORM, PREFIX_FORM } from './config/name-forms.ts';
 import { type Given, overlay, SETTABLE } from './config/overlay.ts';
 import { readSource } from './config/read-source.ts';
 import type { SourceSettings } from './core/events/source-settings.ts';
@@ -75,6 +75,10 @@ export type ConfigResult =
 export function resolveConfig({ file, flags, environment, rules: named }: ConfigInput): ConfigResult {
   const problems = new Problems();
   const read = readRoot(file, problems);
+  // Of what is no map of fields nothing more can be said.
+  if (problems.list.length > 0 && read.fields.length === 0) {
+    return { ok: false, problems: configProblems(problems.sorted()) };
+  }
   const root = overlay(read, flags, environment);
   const reader = new FieldReader(root, 'the configuration', problems);
   const http = section(reader, 'http', problems);

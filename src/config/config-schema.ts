@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { NAME_FORM, PREFIX_FORM } from './name-forms.ts';
 
 const Duration = (description: string) =>
   Type.String({ pattern: '^(0|([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w))+)$', description, examples: ['500ms', '30s', '10m'] });
@@ -6,11 +7,6 @@ const Duration = (description: string) =>
 const Expression = (description: string) => Type.String({ description: `${description} A CEL expression.` });
 
 const text = (description: string) => Type.String({ minLength: 1, description });
-
-/** Names become parts of subjects: a deployment's, a source's. */
-export const NAME_FORM = '^[A-Za-z0-9_-]+$';
-/** The prefix also names streams, in upper case; so it has none itself. */
-export const PREFIX_FORM = '^[a-z0-9_-]+$';
 
 const Source = Type.Object(
   {

@@ -5,7 +5,7 @@ import { FieldReader, nodeName } from '../core/rules/field-reader.ts';
 import { DURATION_FORM, parseDuration } from '../core/time/parse-duration.ts';
 import { parseInstant } from '../core/time/parse-instant.ts';
 import { type DurationMs, duration } from '../core/time/units.ts';
-import { NAME_FORM } from './config-schema.ts';
+import { NAME_FORM } from './name-forms.ts';
 
 export const EVENT_BYTES_MAX = 1_048_576;
 export const FORMATS = ['auto', 'json', 'cloudevents', 'msgpack'] as const;

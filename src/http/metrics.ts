@@ -98,7 +98,24 @@ const PLAIN: readonly Plain[] = [
   ofSource('counter', 'corral_source_messages_total', 'Messages read from the source stream.', (s) => s.messagesIn),
   ofSource('counter', 'corral_source_bytes_total', 'Bytes of the messages read.', (s) => s.bytesIn),
   ofSource('counter', 'corral_events_total', 'Events decoded; a message may hold many.', (s) => s.eventsIn),
-  ofSource('counter', 'corral_events_routed_total', 'ROUTEDHELP', (s) => s.eventsRouted),
+  ofSource(
+    'counter',
+    'corral_events_routed_total',
+    'Events handed to shards: one that goes to several counts in each, one that no rule can notice in none.',
+    (s) => s.eventsRouted,
+  ),
+  ofSource(
+    'counter',
+    'corral_events_excluded_total',
+    "Values that the source's `where` left out.",
+    (s) => s.eventsExcluded,
+  ),
+  ofSource(
+    'counter',
+    'corral_source_expression_failures_total',
+    'Expressions of the source that failed without costing the event: let, where, id, type.',
+    (s) => s.expressionsFailed,
+  ),
   ofSource(
     'counter',
     'corral_events_without_key_total',

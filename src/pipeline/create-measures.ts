@@ -17,6 +17,8 @@ function sourceMeasures(): SourceMeasures {
     bytesIn: 0,
     eventsIn: 0,
     eventsRouted: 0,
+    eventsExcluded: 0,
+    expressionsFailed: 0,
     eventsWithoutKey: 0,
     deadLetters: new Map(),
     pending: 0,

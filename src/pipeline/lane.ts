@@ -1,5 +1,3 @@
-import { pack, unpack } from 'msgpackr';
-import { encodeDeadLetter } from '../core/events/dead-letter.ts';
 import { decodeMessage } from '../core/events/decode.ts';
 import type { Rejected } from '../core/events/decoded.ts';
 import type { Event } from '../core/events/event.ts';
@@ -15,7 +13,9 @@ import type { Clock } from '../ports/clock.ts';
 import type { EventSource, FencedLog, LogMessage, LogReader } from '../ports/log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { NodeMeasures, SourceMeasures } from '../ports/measures.ts';
+import { type LaneCause, laneDeadLetter } from './lane-dead-letter.ts';
 import { type LaneItem, LaneOutput, type LaneProgress, type RecordForm } from './lane-output.ts';
+import { laneStart } from './lane-start.ts';
 import { Router } from './router.ts';
 
 /**
@@ -38,6 +38,8 @@ export class Lane {
   private time = new BoundedDisorder(duration(0));
   private stamp: InstantMs = instant(0);
   private created = '';
+  /** Sequence of the message whose bytes the last dead letter with a body holds. */
+  private bodyKept = 0;
   private reader: LogReader | undefined;
   private stopped = false;
   private failed: (error: unknown) => void = () => undefined;
@@ -89,7 +91,7 @@ export class Lane {
     const { source } = this.options;
     const facts = await source.facts();
     this.created = facts.created;
-    const start = await this.startPosition();
+    const start = await laneStart(this.options, this.created);
     await Promise.all(this.outputs.map((output) => output.takeOver(start)));
     let least: LaneOutput<LaneItem> = this.outputs[0]!;
     for (const output of this.outputs) if (comparePositions(output.upto, least.upto) < 0) least = output;
@@ -101,22 +103,6 @@ export class Lane {
   /** A message that was cut is read again; its first part is skipped by the outputs that have it. */
   private nextSequence(): number {
     return this.position.part === whole(0).part ? this.position.seq + 1 : this.position.seq;
-  }
-
-  /** Where the source begins for this deployment; decided once, by the first lane ever, and stored. */
-  private async startPosition(): Promise<Position> {
-    const { ports, settings, subjects, source } = this.options;
-    const subject = subjects.laneStart(settings.name);
-    for (;;) {
-      const stored = await ports.log.last(subject);
-      if (stored !== undefined) {
-        const { seq, created } = unpack(stored.body) as { seq: number; created: string };
-        if (created !== this.created) throw new SourceRecreated(settings.name, settings.stream, created, this.created);
-        return whole(seq);
-      }
-      const first = await firstSequence(source, settings);
-      await ports.log.append(subject, 0, pack({ seq: first - 1, created: this.created }));
-    }
   }
 
   private async read(): Promise<'ended' | 'stopped'> {
@@ -142,6 +128,8 @@ export class Lane {
     measures.messagesIn += 1;
     measures.bytesIn += message.body.length;
     measures.eventsIn += decoded.events.length;
+    measures.eventsExcluded += decoded.excluded;
+    measures.expressionsFailed += decoded.expressionsFailed;
     this.stamp = message.stamp > this.stamp ? message.stamp : this.stamp;
     if (decoded.failure !== undefined) {
       ports.logger.debug({ source: settings.name, sequence: message.sequence }, decoded.failure);
@@ -205,28 +193,19 @@ export class Lane {
   private addDead(
     message: LogMessage,
     index: number,
-    cause: 'undecodable' | 'extraction' | 'time' | 'tooLarge' | 'key',
+    cause: LaneCause,
     text: string,
     eventIndex: number | undefined,
     before: InstantMs = this.time.watermark,
   ): void {
     const { settings, ports, measures } = this.options;
-    const letter = encodeDeadLetter(
-      {
-        cause,
-        message: text,
-        time: message.stamp,
-        source: settings.name,
-        stream: settings.stream,
-        sequence: message.sequence,
-        index: eventIndex,
-        subject: message.subject,
-        rule: undefined,
-        key: undefined,
-        events: undefined,
-        headers: cause === 'tooLarge' ? undefined : message.headers,
-        body: cause === 'tooLarge' ? undefined : message.body,
-      },
+    // A message may hold many bad events; its bytes are kept once, with the first of them.
+    const keepsBody = cause !== 'tooLarge' && this.bodyKept !== message.sequence;
+    if (keepsBody) this.bodyKept = message.sequence;
+    const letter = laneDeadLetter(
+      message,
+      settings,
+      { cause, text, index: eventIndex, keepsBody },
       ports.log.bodyMax - 1024,
     );
     const item: DeadItem = { seq: message.sequence, index, before, bytes: letter.length, letter };
@@ -357,33 +336,8 @@ export interface LaneOptions {
   readonly measures: SourceMeasures;
 }
 
-/** The source's stream is not the one whose events are in the shard logs. */
-export class SourceRecreated extends Error {
-  readonly code = 'SOURCE_RECREATED';
-  readonly source: string;
-
-  constructor(source: string, stream: string, before: string, now: string) {
-    super(
-      `source ${source}: stream ${stream} was created at ${now}, but Corral has read one created at ${before}. ` +
-        'Its sequence numbers mean other events, so reading on would lose or double some. See docs/errors.md#source_recreated.',
-    );
-    this.source = source;
-  }
-}
-
 type EventItem = LaneItem & RoutedEvent;
 
 interface DeadItem extends LaneItem {
   readonly letter: Uint8Array;
-}
-
-async function firstSequence(source: EventSource, { start }: SourceSettings): Promise<number> {
-  switch (start.kind) {
-    case 'beginning':
-      return Math.max(1, (await source.facts()).firstSequence);
-    case 'now':
-      return (await source.facts()).lastSequence + 1;
-    case 'time':
-      return await source.sequenceAt(instant(start.ms));
-  }
 }

@@ -1,12 +1,10 @@
 import { KeyActors } from '../actors/key-actors.ts';
-import { compareSaid, type RuleIncident, type Said, type TurnResult } from '../core/behaviours/key-step.ts';
-import { encodeDeadLetter } from '../core/events/dead-letter.ts';
-import { encodeMatch } from '../core/events/match-envelope.ts';
+import { compareSaid, type Said, type TurnResult } from '../core/behaviours/key-step.ts';
 import type { RuleSet } from '../core/rules/rule-set.ts';
 import type { CommitOutput, KeyChange, LaneState } from '../core/shards/commit.ts';
 import { comparePositions, type Position } from '../core/shards/position.ts';
 import type { ShardState } from '../core/shards/shard-state.ts';
-import { deadOutput, matchOutput, type Subjects, sideOutput } from '../core/shards/subjects.ts';
+import type { Subjects } from '../core/shards/subjects.ts';
 import type { Wake } from '../core/shards/wake.ts';
 import type { InstantMs } from '../core/time/units.ts';
 import { type Journal, openJournal } from '../journal/journal.ts';
@@ -16,6 +14,7 @@ import type { Logger } from '../ports/logger.ts';
 import type { Measures } from '../ports/measures.ts';
 import { observeSeconds } from '../ports/observe-seconds.ts';
 import { type Batch, Batcher } from './batch.ts';
+import { noteIncident, outputOf } from './outputs.ts';
 import { Relay } from './relay.ts';
 
 /**
@@ -207,8 +206,9 @@ export class ShardOwner {
     const said: Said[] = [];
     for (let i = 0; i < results.length; i += 1) {
       const { program, key } = batch.turns[i]!;
-      const { change, changed, wakes, said: spoken, incidents } = results[i]!;
-      for (const incident of incidents) this.noteIncident(incident, key);
+      const { change, changed, fired, wakes, said: spoken, incidents } = results[i]!;
+      this.options.measures.node.timersFired += fired;
+      for (const incident of incidents) noteIncident(this.options, incident, key);
       for (const one of spoken) said.push(one);
       if (!changed) continue;
       if (change.length === 0 && sameWakes(wakes, state.table.wakes(program.keyspace, key))) continue;
@@ -216,84 +216,9 @@ export class ShardOwner {
       changes.push({ keyspace: program.keyspace, key, change, wakes });
     }
     said.sort(compareSaid);
-    const outputs = said.map((one) => this.outputOf(state, one));
+    const outputs = said.map((one) => outputOf(this.options, state, one));
     this.options.measures.node.busySeconds.commit += (this.options.ports.clock.monotonic() - started) / 1000;
     return { changes, outputs };
-  }
-
-  private outputOf(state: ShardState, { rule: { rule }, key, emission }: Said): CommitOutput {
-    const { shard, prefix, measures, ports } = this.options;
-    const counts = measures.rules.get(rule.name)!;
-    const { side } = emission;
-    const subject = side === undefined ? matchOutput(rule.name, shard) : sideOutput(rule.name, side, shard);
-    const ordinal = state.lastOrdinal(subject) + 1;
-    const { name, version: ruleVersion, severity, labels } = rule;
-    const encoded = encodeMatch({
-      prefix,
-      rule: name,
-      ruleVersion,
-      severity,
-      labels,
-      shard,
-      ordinal,
-      key: key.value,
-      emission,
-    });
-    const { bodyMax } = ports.log;
-    if (encoded.ok && encoded.body.length <= bodyMax) {
-      state.setOrdinal(subject, ordinal);
-      if (side === undefined) counts.matches += 1;
-      else counts.sideOutputs.set(side, (counts.sideOutputs.get(side) ?? 0) + 1);
-      return { subject, ordinal, body: encoded.body };
-    }
-    const message = encoded.ok
-      ? `A match of rule ${name} has ${encoded.body.length} bytes, more than the server's limit of ${bodyMax} allows.`
-      : encoded.message;
-    ports.logger.warn({ rule: name, shard }, message);
-    counts.expressionsFailed += 1;
-    const dead = deadOutput(shard);
-    const deadOrdinal = state.lastOrdinal(dead) + 1;
-    state.setOrdinal(dead, deadOrdinal);
-    const [first] = emission.events[0]?.refs ?? [];
-    const body = encodeDeadLetter(
-      {
-        cause: 'emit',
-        message,
-        time: emission.time,
-        source: first?.source ?? '',
-        stream: '',
-        sequence: first?.seq ?? 0,
-        index: first?.index,
-        subject: '',
-        rule: name,
-        key: key.value,
-        events: emission.events,
-        headers: undefined,
-        body: undefined,
-      },
-      Math.min(DEAD_BYTES_MAX, bodyMax),
-    );
-    return { subject: dead, ordinal: deadOrdinal, body };
-  }
-
-  private noteIncident({ rule: { rule }, incident }: RuleIncident, key: string): void {
-    const { measures, ports, shard } = this.options;
-    const counts = measures.rules.get(rule.name)!;
-    switch (incident.kind) {
-      case 'late':
-        counts.late += 1;
-        return;
-      case 'expressionFailed':
-        counts.expressionsFailed += 1;
-        ports.logger.debug({ rule: rule.name, shard, where: incident.where }, incident.message);
-        return;
-      case 'limitReached':
-        counts.limitsReached.set(incident.limit, (counts.limitsReached.get(incident.limit) ?? 0) + 1);
-        ports.logger.warn(
-          { rule: rule.name, shard, key, limit: incident.limit, answer: incident.answer },
-          'limit reached',
-        );
-    }
   }
 
   /** Passivates idle actors, by the shard's processing time: no clock of this node decides what is in memory. */
@@ -322,7 +247,6 @@ const QUIET_MAX = 64;
 const RELAY_MAX = 10_000;
 /** An actor that no event reached for one to two times this long is passivated. */
 const IDLE_MS = 10_000;
-const DEAD_BYTES_MAX = 64 * 1024;
 
 export interface ShardOwnerOptions {
   readonly ports: { readonly log: FencedLog; readonly clock: Clock; readonly logger: Logger };

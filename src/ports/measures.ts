@@ -8,6 +8,10 @@ export interface SourceMeasures {
   eventsIn: number;
   /** Events handed to shards: one that goes to several counts in each, one that no rule can take notice of in none. */
   eventsRouted: number;
+  /** Values that the source's `where` excluded. */
+  eventsExcluded: number;
+  /** Expressions of the source that failed without costing the event: `let`, `where`, `id`, `type`. */
+  expressionsFailed: number;
   /** Events without a key in some keyspace. */
   eventsWithoutKey: number;
   /** Dead letters by cause: undecodable, key, time, tooLarge. */

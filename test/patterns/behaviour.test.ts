@@ -174,6 +174,22 @@ t.test('a key whose last partial match ended passivates to nothing', async (t) =
   t.equal(stored.cells.size, 0);
 });
 
+t.test('the end of all time ends what has a limit, and nothing else', async (t) => {
+  const forEver = behaviourOf(patternOf([begin('a'), followedBy('b')]));
+  const limited = behaviourOf(patternOf([begin('a'), followedBy('b')], { within: duration(5) }));
+  const output = collector();
+  for (const [behaviour, left] of [
+    [forEver, 1],
+    [limited, 0],
+  ] as const) {
+    const state = behaviour.create('key');
+    behaviour.onTime(state, NEVER, output);
+    behaviour.onEvent(state, eventsFrom('a@1')[0]!, output);
+    behaviour.onTime(state, NEVER, output);
+    t.equal(state.runCount, left);
+  }
+});
+
 t.test('a state of an unknown format is refused with the way out', async (t) => {
   const behaviour = behaviourOf(patternOf([begin('a'), followedBy('b')]));
   t.throws(() => behaviour.load(new Map([[0, Uint8Array.of(99, 0)]]), 'key'), { code: 'PATTERN_STATE_UNREADABLE' });

@@ -22,6 +22,14 @@ import type { Stored } from './store.ts';
  *   K8. A shard's commits are numbered 1, 2, 3 … without gap or repeat.
  */
 export function check(stored: Stored, expected: Expectation): string[] {
+  try {
+    return violationsOf(stored, expected);
+  } catch (error) {
+    return [`what is stored cannot be read: ${String(error)}`];
+  }
+}
+
+function violationsOf(stored: Stored, expected: Expectation): string[] {
   const violations: string[] = [];
   const outputs = new Map<string, Output[]>();
   const dead: string[] = [];

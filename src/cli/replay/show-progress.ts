@@ -45,6 +45,11 @@ export function summary(measures: Measures, seconds: number): readonly string[] 
     for (const [limit, value] of rule.limitsReached) lines.push(`    ${count(value)} times the limit ${limit} acted`);
   }
   for (const [name, source] of measures.sources) {
+    if (source.eventsExcluded > 0) lines.push(`  ${name}: ${count(source.eventsExcluded)} left out by \`where\``);
+    if (source.expressionsFailed > 0) {
+      lines.push(`  ${name}: ${count(source.expressionsFailed)} times an expression of the source failed`);
+    }
+    if (source.eventsWithoutKey > 0) lines.push(`  ${name}: ${count(source.eventsWithoutKey)} events without a key`);
     for (const [cause, value] of source.deadLetters) lines.push(`  ${name}: ${count(value)} dead letters: ${cause}`);
   }
   return lines;

@@ -38,7 +38,12 @@ export interface Emission {
 export type Incident =
   | { readonly kind: 'expressionFailed'; readonly where: string; readonly message: string }
   /** `events`: what was dropped, when the rule wants it as a dead letter. */
-  | { readonly kind: 'limitReached'; readonly limit: string; readonly answer: string; readonly events?: readonly StepEvents[] }
+  | {
+      readonly kind: 'limitReached';
+      readonly limit: string;
+      readonly answer: string;
+      readonly events?: readonly StepEvents[];
+    }
   | { readonly kind: 'late'; readonly byMs: number };
 
 /** Where a behaviour puts what it has to say, in the order it happens. */

@@ -92,6 +92,7 @@ export class KeyStep {
       for (let due = rule.behaviour.wakeAt(state); due <= reached; ) {
         while (watermarks[record]! < due) record += 1;
         desk.stand(record, TIMER, due, 0);
+        desk.fired += 1;
         rule.behaviour.onTime(state, due, desk);
         desk.touch(index);
         const next = rule.behaviour.wakeAt(state);
@@ -145,6 +146,8 @@ export class Desk implements Output, CellWriter {
   /** Slot of the rule whose state is being saved. */
   writing = 0;
   readonly touched: number[] = [];
+  /** Timers that fired in this turn. */
+  fired = 0;
   private key!: KeyStep;
   private program!: KeyspaceProgram;
   private said: Said[] = NO_SAID;
@@ -159,6 +162,7 @@ export class Desk implements Output, CellWriter {
     this.key = key;
     this.program = program;
     this.touched.length = 0;
+    this.fired = 0;
     this.writer.reset();
     this.said = NO_SAID;
     this.incidents = NO_INCIDENTS;
@@ -197,6 +201,7 @@ export class Desk implements Output, CellWriter {
   end(wakes: readonly Wake[]): TurnResult {
     return {
       changed: this.touched.length > 0,
+      fired: this.fired,
       change: this.writer.size === 0 ? NOTHING : this.writer.copy(),
       wakes,
       said: this.said,
@@ -250,6 +255,7 @@ export interface RuleIncident {
 export interface TurnResult {
   /** False when nothing was saved because no rule took notice. */
   readonly changed: boolean;
+  readonly fired: number;
   /** Cells written and removed. */
   readonly change: Uint8Array;
   readonly wakes: readonly Wake[];

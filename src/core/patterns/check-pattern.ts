@@ -1,6 +1,7 @@
+import { checkBans } from './check-bans.ts';
 import type { AnyOfStage, GroupStage, Pattern, Quantifier, Stage, StepStage } from './pattern.ts';
 import type { PatternProblem, PatternProblemCode } from './pattern-problem.ts';
-import { allStages, canBeEmpty, isBan, sizeOfAll, stepsWithin } from './stages.ts';
+import { allStages, canBeEmpty, nameOf, sizeOfAll, stepsWithin } from './stages.ts';
 
 /** Most states an automaton may have; only large counts of large groups come near it. */
 const maxStates = 20_000;
@@ -41,9 +42,8 @@ class PatternCheck {
         this.#refuse('STEP_REPEATED', name, `two steps are called \`${name}\``, 'give every step a name of its own');
       seen.add(name);
     }
-    this.#sequence(stages, true);
     for (const stage of allStages(stages)) this.#stage(stage);
-    this.#end();
+    checkBans(this.pattern, (...problem) => this.#refuse(...problem));
     this.#afterMatch();
     const states = sizeOfAll(stages);
     if (states > maxStates) {
@@ -58,44 +58,11 @@ class PatternCheck {
     if (first.kind === 'step' && first.withinPrevious !== undefined) {
       this.#warn(
         'LIMIT_WITHOUT_EFFECT',
-        this.#name(first),
+        nameOf(this.pattern, first),
         'nothing is taken before the first step, so its `withinPrevious` limits nothing',
         'put the limit on the step after it, or write `within` on the rule',
       );
     }
-  }
-
-  #sequence(stages: readonly Stage[], top: boolean): void {
-    stages.forEach((stage, at) => {
-      if (stage.kind === 'group') this.#sequence(stage.stages, false);
-      if (stage.kind === 'anyOf') for (const alternative of stage.alternatives) this.#sequence(alternative, false);
-      if (stage.kind !== 'not') return;
-      const before = stages[at - 1];
-      const name = this.#name(stage);
-      if (before === undefined) {
-        this.#refuse(
-          'BAN_FIRST',
-          name,
-          `\`${name}\` bans an event before any was taken`,
-          'begin with a step that takes an event, and put the ban after it',
-        );
-      } else if (before.kind !== 'not' && 'quantifier' in before && before.quantifier.optional) {
-        this.#refuse(
-          'BAN_AFTER_OPTIONAL',
-          name,
-          `\`${name}\` bans an event after \`${this.#name(before)}\`, which may be absent`,
-          'put the ban before the optional step, or make that step mandatory',
-        );
-      }
-      if (!top && at === stages.length - 1 && isBan(stage)) {
-        this.#refuse(
-          'BAN_ENDS_GROUP',
-          name,
-          `\`${name}\` ends a group, so it is open how long the ban holds`,
-          'put the ban after the group, or a step behind it',
-        );
-      }
-    });
   }
 
   #stage(stage: Stage): void {
@@ -105,13 +72,13 @@ class PatternCheck {
         this.#quantified(stage);
         break;
       case 'not':
-        this.#limit(stage.withinPrevious, this.#name(stage));
+        this.#limit(stage.withinPrevious, nameOf(this.pattern, stage));
         break;
       case 'anyOf':
         this.#anyOf(stage);
         break;
       case 'allOf': {
-        const name = this.#name(stage);
+        const name = nameOf(this.pattern, stage);
         const bad = stage.members.some(
           ({ quantifier }) => quantifier.min !== 1 || quantifier.max !== 1 || quantifier.optional,
         );
@@ -123,7 +90,7 @@ class PatternCheck {
             'put loops and optional steps before or after it',
           );
         }
-        for (const member of stage.members) this.#limit(member.withinPrevious, this.#name(member));
+        for (const member of stage.members) this.#limit(member.withinPrevious, nameOf(this.pattern, member));
         return;
       }
     }
@@ -137,7 +104,7 @@ class PatternCheck {
     if (stage.alternatives.length < 2 || bad) {
       this.#refuse(
         'CHOICE_INVALID',
-        this.#name(stage),
+        nameOf(this.pattern, stage),
         'every alternative of `anyOf` begins with a step that takes an event, and there are at least two',
         'move what is optional behind the first step of the alternative',
       );
@@ -147,7 +114,7 @@ class PatternCheck {
   #quantified(stage: StepStage | GroupStage): void {
     const { quantifier } = stage;
     const { min, max } = quantifier;
-    const name = this.#name(stage);
+    const name = nameOf(this.pattern, stage);
     if (
       !Number.isInteger(min) ||
       min < 1 ||
@@ -219,8 +186,8 @@ class PatternCheck {
     if (first?.kind === 'step' && first.quantifier.max > 1 && first.quantifier.inner !== stage.quantifier.inner) {
       this.#warn(
         'INNER_CONTIGUITY_OF_GROUP',
-        this.#name(first),
-        `\`${this.#name(first)}\` begins a group, so between its events the contiguity of the group's rounds holds, not its own`,
+        nameOf(this.pattern, first),
+        `\`${nameOf(this.pattern, first)}\` begins a group, so between its events the contiguity of the group's rounds holds, not its own`,
         'put a step before it in the group, or give the group the same contiguity',
       );
     }
@@ -251,36 +218,6 @@ class PatternCheck {
     }
   }
 
-  /** Bans at the end of the pattern: only a time limit can say that nothing came. */
-  #end(): void {
-    const { stages, within } = this.pattern;
-    const ends: (number | undefined)[] = [];
-    let name = '';
-    for (let at = stages.length - 1; at > 0; at--) {
-      const stage = stages[at]!;
-      if (!isBan(stage)) break;
-      name = this.#name(stage);
-      ends.push(stage.withinPrevious);
-    }
-    if (ends.length === 0) return;
-    if (!(within !== undefined && within > 0) && !ends.some((limit) => limit !== undefined && limit > 0)) {
-      this.#refuse(
-        'BAN_WITHOUT_LIMIT',
-        name,
-        `the pattern ends with the ban \`${name}\` and has no time limit, so it is never known that nothing came`,
-        'write `within` on the rule, or `withinPrevious` on the ban',
-      );
-    }
-    if (new Set(ends).size > 1) {
-      this.#refuse(
-        'BAN_LIMITS_DIFFER',
-        name,
-        'the bans at the end of the pattern have different limits',
-        'give them the same `withinPrevious`',
-      );
-    }
-  }
-
   #afterMatch(): void {
     const { afterMatch, stages, steps } = this.pattern;
     if (afterMatch.kind !== 'skipToFirst' && afterMatch.kind !== 'skipToLast') return;
@@ -294,11 +231,6 @@ class PatternCheck {
         'name a step that stands on the top level of the pattern',
       );
     }
-  }
-
-  #name(stage: Stage): string {
-    const names = stepsWithin([stage]).map((step) => this.pattern.steps[step] ?? `step ${step}`);
-    return stage.kind === 'step' || stage.kind === 'not' ? names[0]! : `(${names.join(' ')})`;
   }
 
   #refuse(code: PatternProblemCode, stage: string | undefined, message: string, fix: string): void {

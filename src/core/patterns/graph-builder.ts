@@ -153,7 +153,7 @@ export class GraphBuilder {
       state.proceed(blinds ? open : YES, exit.enter(bans));
     };
 
-    const waiting = (repeated ? within : least(within, stage.withinPrevious)) ?? never;
+    const waiting = Math.min(limitOf(within), repeated ? never : limitOf(stage.withinPrevious));
     const single: Single = {
       step: stage.step,
       take,
@@ -270,7 +270,7 @@ export class GraphBuilder {
   #notNext(stage: NotStage, exit: Continuation, place: Place): Continuation {
     const { when } = this.#ban(stage, place);
     return continuation((bans) => {
-      const judging = new GraphState('normal', stage.step, stage.withinPrevious ?? never);
+      const judging = new GraphState('normal', stage.step, limitOf(stage.withinPrevious));
       const next = exit.enter(bans);
       // Completing needs an event that passes: it is passed over, or the match would be complete before it came.
       if (next.kind === 'final') judging.ignore(this.logic.not(when), next);
@@ -282,7 +282,7 @@ export class GraphBuilder {
   }
 
   #pending(stages: readonly NotStage[], own: readonly Ban[]): Continuation {
-    const gapLimit = stages.reduce<number>((limit, stage) => Math.min(limit, stage.withinPrevious ?? never), never);
+    const gapLimit = stages.reduce<number>((limit, stage) => Math.min(limit, limitOf(stage.withinPrevious)), never);
     return continuation((held) => {
       const bans = withBans(held, own);
       const pending = new GraphState('pending', stages[0]!.step, gapLimit);
@@ -293,7 +293,7 @@ export class GraphBuilder {
   }
 }
 
-function least(one: number | undefined, other: number | undefined): number | undefined {
-  if (one === undefined) return other;
-  return other === undefined ? one : Math.min(one, other);
+/** Zero means no limit, as in Flink. */
+function limitOf(limit: number | undefined): number {
+  return limit === undefined || limit <= 0 ? never : limit;
 }

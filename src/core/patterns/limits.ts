@@ -1,6 +1,6 @@
 import type { InstantMs } from '../time/units.ts';
 import type { Automaton } from './automaton.ts';
-import type { Listener } from './matcher.ts';
+import type { Listener } from './listener.ts';
 import { compareRuns, type Run } from './path.ts';
 import type { PatternState } from './pattern-state.ts';
 import { release } from './release.ts';

@@ -4,6 +4,7 @@ import { type Automaton, COMPLETE, IGNORE } from './automaton.ts';
 import { Evaluator } from './evaluator.ts';
 import { EventKeeper } from './event-keeper.ts';
 import { enforceLimits } from './limits.ts';
+import type { Listener } from './listener.ts';
 import { compareRuns, type PathNode, Run, samePath } from './path.ts';
 import type { PatternState } from './pattern-state.ts';
 import { release } from './release.ts';
@@ -15,13 +16,6 @@ import { pushRun } from './run-heap.ts';
 //
 // Most events change nothing, and then nothing is allocated or written. Where many runs wait, an event that leaves all
 // of them as they are is recognised from the states they wait in, without looking at each.
-
-/** Where matches, timeouts and losses go, in the order they happen. The path is valid during the call. */
-export interface Listener {
-  matched(path: PathNode, time: InstantMs): void;
-  timedOut(path: PathNode, deadline: InstantMs): void;
-  lost(path: PathNode, limit: 'partialMatches' | 'stateBytes'): void;
-}
 
 /** From how many runs on it pays to count them by state. */
 const many = 16;
@@ -67,7 +61,7 @@ export class Matcher {
 
   /** Everything due at or before `now`, one deadline after the other, so that it does not matter how far time jumps. */
   onTime(state: PatternState, now: InstantMs, listener: Listener): void {
-    while (state.due <= now) this.#expire(state, state.due, listener);
+    while (state.due <= now && state.due !== NEVER) this.#expire(state, state.due, listener);
     if (state.nodeCount === 0) state.rewind();
   }
 

@@ -2,7 +2,8 @@ import type { Behaviour, EmissionKind, EventRef, Output, StepEvents } from '../b
 import type { KeyValue } from '../rules/rule-set.ts';
 import type { InstantMs } from '../time/units.ts';
 import type { Automaton } from './automaton.ts';
-import { type Listener, Matcher } from './matcher.ts';
+import type { Listener } from './listener.ts';
+import { Matcher } from './matcher.ts';
 import { type PathNode, PathView } from './path.ts';
 import type { Taken } from './pattern.ts';
 import { PatternState } from './pattern-state.ts';

@@ -1,6 +1,6 @@
 import type { InstantMs } from '../time/units.ts';
 import type { Automaton } from './automaton.ts';
-import type { Listener } from './matcher.ts';
+import type { Listener } from './listener.ts';
 import { compareEvents, compareRuns, type PathNode, type Run, type TakenEvent } from './path.ts';
 import type { AfterMatch } from './pattern.ts';
 import type { PatternState } from './pattern-state.ts';

@@ -1,4 +1,4 @@
-import type { NotStage, Quantifier, Stage } from './pattern.ts';
+import type { NotStage, Pattern, Quantifier, Stage } from './pattern.ts';
 
 /** A `notFollowedBy`: it holds until the next event is taken, where a `notNext` judges one event only. */
 export function isBan(stage: Stage): stage is NotStage {
@@ -60,4 +60,10 @@ function sizeOf(stage: Stage): number {
 
 function positions({ min, max }: Quantifier): number {
   return max === Number.POSITIVE_INFINITY ? min + 1 : max;
+}
+
+/** How a problem names a stage: by its step, or by the steps inside in parentheses. */
+export function nameOf(pattern: Pattern, stage: Stage): string {
+  const names = stepsWithin([stage]).map((step) => pattern.steps[step] ?? `step ${step}`);
+  return stage.kind === 'step' || stage.kind === 'not' ? names[0]! : `(${names.join(' ')})`;
 }

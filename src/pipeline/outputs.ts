@@ -1,0 +1,91 @@
+import type { RuleIncident, Said } from '../core/behaviours/key-step.ts';
+import { encodeDeadLetter } from '../core/events/dead-letter.ts';
+import { encodeMatch } from '../core/events/match-envelope.ts';
+import type { CommitOutput } from '../core/shards/commit.ts';
+import type { ShardState } from '../core/shards/shard-state.ts';
+import { deadOutput, matchOutput, sideOutput } from '../core/shards/subjects.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { Measures } from '../ports/measures.ts';
+
+interface OutputOptions {
+  readonly ports: { readonly logger: Logger };
+  readonly shard: number;
+  readonly prefix: string;
+  readonly measures: Measures;
+}
+
+/**
+ * What goes into the commit for one thing a rule said: its envelope with the next ordinal of its subject (C6), or, when
+ * its `emit` cannot be encoded, a dead letter that names the events it was about.
+ */
+export function outputOf(options: OutputOptions, state: ShardState, said: Said): CommitOutput {
+  const { shard, prefix, measures, ports } = options;
+  const { key, emission } = said;
+  const { name, version: ruleVersion, severity, labels } = said.rule.rule;
+  const { side } = emission;
+  const counts = measures.rules.get(name)!;
+  const subject = side === undefined ? matchOutput(name, shard) : sideOutput(name, side, shard);
+  const ordinal = state.lastOrdinal(subject) + 1;
+  const facts = { prefix, rule: name, ruleVersion, severity, labels, shard, ordinal, key: key.value, emission };
+  const encoded = encodeMatch(facts);
+  if (encoded.ok) {
+    state.setOrdinal(subject, ordinal);
+    if (side === undefined) counts.matches += 1;
+    else counts.sideOutputs.set(side, (counts.sideOutputs.get(side) ?? 0) + 1);
+    return { subject, ordinal, body: encoded.body };
+  }
+  ports.logger.warn({ rule: name, shard }, encoded.message);
+  counts.expressionsFailed += 1;
+  const dead = deadOutput(shard);
+  const deadOrdinal = state.lastOrdinal(dead) + 1;
+  state.setOrdinal(dead, deadOrdinal);
+  return { subject: dead, ordinal: deadOrdinal, body: emitDeadLetter(said, encoded.message) };
+}
+
+function emitDeadLetter({ rule: { rule }, key, emission }: Said, message: string): Uint8Array {
+  const first = emission.events[0]?.refs[0];
+  return encodeDeadLetter(
+    {
+      cause: 'emit',
+      message,
+      time: emission.time,
+      source: first?.source ?? '',
+      stream: '',
+      sequence: first?.seq ?? 0,
+      index: first?.index,
+      subject: '',
+      rule: rule.name,
+      key: key.value,
+      events: emission.events,
+      headers: undefined,
+      body: undefined,
+    },
+    DEAD_BYTES_MAX,
+  );
+}
+
+const DEAD_BYTES_MAX = 64 * 1024;
+
+/** Counts and logs what a rule met that is no match. */
+export function noteIncident(options: OutputOptions, { rule: { rule }, incident }: RuleIncident, key: string): void {
+  const { measures, ports, shard } = options;
+  const counts = measures.rules.get(rule.name)!;
+  switch (incident.kind) {
+    case 'late':
+      counts.late += 1;
+      return;
+    case 'expressionFailed':
+      counts.expressionsFailed += 1;
+      ports.logger.debug({ rule: rule.name, shard, where: incident.where }, incident.message);
+      return;
+    case 'limitReached': {
+      const { limit, answer } = incident;
+      const times = (counts.limitsReached.get(limit) ?? 0) + 1;
+      counts.limitsReached.set(limit, times);
+      // The metric counts every one; the log says the first, second, fourth, eighth … so that it stays readable.
+      if (Number.isInteger(Math.log2(times))) {
+        ports.logger.warn({ rule: rule.name, shard, key, limit, answer, times }, 'limit reached');
+      }
+    }
+  }
+}
