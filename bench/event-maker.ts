@@ -2,7 +2,10 @@
  * Synthetic payments, the same for the same arguments: events of three kinds over a number of cards, a millisecond
  * apart. About one in three begins a partial match; few complete one, as in life.
  */
-export function eventMaker(keys: number, seed = 1): () => { kind: string; card: string; amount: number; at: number; note: string } {
+export function eventMaker(
+  keys: number,
+  seed = 1,
+): () => { kind: string; card: string; amount: number; at: number; note: string } {
   let state = seed >>> 0;
   let at = Date.UTC(2026, 0, 1);
   const next = (): number => {
@@ -12,7 +15,13 @@ export function eventMaker(keys: number, seed = 1): () => { kind: string; card: 
   return () => {
     at += 1;
     const kind = KINDS[Math.floor(next() * 3)]!;
-    return { kind, card: `c${Math.floor(next() * keys)}`, amount: Math.floor(next() * 1000), at, note: 'paid at the counter' };
+    return {
+      kind,
+      card: `c${Math.floor(next() * keys)}`,
+      amount: Math.floor(next() * 1000),
+      at,
+      note: 'paid at the counter',
+    };
   };
 }
 

@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import t from 'tap';
+import { parse } from 'yaml';
 import { loadRules } from '../src/cli/load-rules.ts';
 import { packageRoot } from '../src/cli/package-root.ts';
 import { loadConfig } from '../src/config/load-config.ts';
-import { resolveConfig } from '../src/config.ts';
+import { DEFAULTS, resolveConfig } from '../src/config.ts';
 import { compileRules } from '../src/core/rules/compile-rules.ts';
 import { Problems } from '../src/core/rules/document.ts';
 import { readYaml } from '../src/core/rules/yaml-document.ts';
@@ -136,6 +137,20 @@ t.test('the README names commands that exist, and CI runs its test command', asy
   for (const file of files.filter((name) => name !== 'dist'))
     t.ok(existsSync(join(packageRoot, file)), `${file} is packed`);
   t.match(read('CHANGELOG.md'), `## ${JSON.parse(read('package.json')).version}`, 'the version is in the changelog');
+});
+
+t.test('compose.yaml starts what is there, and Prometheus scrapes where Corral listens', async (t) => {
+  const { services } = parse(read('compose.yaml')) as {
+    services: Record<string, { volumes?: string[]; environment?: Record<string, string>; read_only?: boolean }>;
+  };
+  for (const { volumes = [] } of Object.values(services))
+    for (const volume of volumes.filter((one) => one.startsWith('./')))
+      t.ok(existsSync(join(packageRoot, volume.split(':')[0]!)), volume);
+  t.equal(services.corral?.read_only, true);
+  const named = services.corral?.environment?.CORRAL_CONFIG?.replace('/etc/corral/rules', 'examples/demo');
+  t.ok(existsSync(join(packageRoot, named!)), 'the configuration is in the mounted folder');
+  t.match(read('config/prometheus.yml'), `corral:${DEFAULTS.http.port}`);
+  t.match(read('Dockerfile'), new RegExp(`^EXPOSE ${DEFAULTS.http.port}$`, 'm'));
 });
 
 t.test('the image runs without root, drains, and watches its health without a shell', async (t) => {

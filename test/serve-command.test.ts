@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t from 'tap';
 import { packageRoot } from '../src/cli/package-root.ts';
+import { startServer } from '../src/nats/server/start-server.ts';
 import { corral, MAIN } from './support/replay.ts';
 import { servers } from './support/servers.ts';
 
@@ -95,8 +96,7 @@ t.test('without NATS it keeps trying, says so on /readyz, and still ends in orde
   t.equal(await served.ended, 0);
 });
 
-t.test('a second signal ends it at once', async (t) => {
-  // A server that takes the connection and never says a word: connecting, and so draining, waits.
+t.test('a server that takes the connection and says nothing does not hold up the end', async (t) => {
   const silent = createServer().listen(0, '127.0.0.1');
   await once(silent, 'listening');
   t.teardown(() => silent.close());
@@ -105,7 +105,18 @@ t.test('a second signal ends it at once', async (t) => {
   const served = serve(t, ['--config', join(DEMO, 'corral.yaml'), '--server', `nats://127.0.0.1:${port}`]);
   await connected;
   served.child.kill('SIGINT');
-  await served.said(/^SIGINT: draining$/);
+  t.equal(await served.ended, 0);
+});
+
+t.test('a second signal ends it at once, though NATS is frozen and draining waits for it', async (t) => {
+  const nats = await startServer({ path: oldest!.path, dataDir: t.testdir({}) });
+  t.teardown(() => nats.kill());
+  const served = serve(t, ['--config', join(DEMO, 'corral.yaml'), '--server', nats.url]);
+  const url = String((await served.said(/^metrics and health/)).url);
+  await readyz(url, (_, body) => body.includes('no stream AUTH') && !body.includes('starting'));
+  process.kill(nats.pid, 'SIGSTOP');
+  served.child.kill('SIGTERM');
+  await served.said(/^SIGTERM: draining$/);
   served.child.kill('SIGTERM');
   t.equal(await served.ended, 1);
 });

@@ -113,7 +113,7 @@ async function run({ config: given, rules, node, logger, flags }: Run): Promise<
     if (!inTime)
       logger.error({}, `not drained within ${DRAIN_MS / 1000} s; what was not acknowledged will be done again`);
     else logger.info({}, 'drained');
-    return inTime ? EXIT.ok : end(EXIT.failed);
+    return end(inTime ? EXIT.ok : EXIT.failed);
   } catch (error) {
     const { code } = error as { code?: string };
     logger.error(
@@ -127,7 +127,7 @@ async function run({ config: given, rules, node, logger, flags }: Run): Promise<
   }
 }
 
-/** Ends the process whatever still waits in it: after a failure that may be anything. */
+/** Ends the process whatever still waits in it, such as a try to connect. */
 function end(code: Exit): never {
   process.exit(code);
 }

@@ -114,9 +114,11 @@ export async function startNode({ config, rules, node, logger }: NodeOptions): P
   async function stop(): Promise<void> {
     abort.abort();
     await corral?.drain();
-    // Ends what opening streams may still wait for.
-    await link?.close();
-    await begun;
+    if (link !== undefined) {
+      // Ends what opening streams may still wait for.
+      await link.close();
+      await begun;
+    }
     await http.close();
   }
 
