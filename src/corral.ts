@@ -1,3 +1,4 @@
+import { ActorPool } from './actors/actor-pool.ts';
 import type { SourceSettings } from './core/events/source-settings.ts';
 import { keyText } from './core/rules/key-text.ts';
 import type { KeyValue, RuleSet } from './core/rules/rule-set.ts';
@@ -67,6 +68,7 @@ export interface Corral {
 export function createCorral(ports: Ports, settings: Settings): Corral {
   const names = subjects(settings.prefix);
   const measures = createMeasures(settings);
+  const pool = new ActorPool(settings.actorsMax, measures.node);
   const owners = new Map<number, ShardOwner>();
   const lanes = new Map<string, Lane>();
   const atWork = new Map<string, Supervised>();
@@ -130,7 +132,7 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
           prefix: settings.prefix,
           subjects: names,
           rules: settings.rules,
-          actorsMax: Math.max(2, Math.ceil(settings.actorsMax / settings.shards)),
+          pool,
           measures,
         });
         owners.set(shard, owner);
@@ -187,6 +189,7 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
     await Promise.all(under(LANE_LEASES).map(end));
     await Promise.all(under(SHARD_LEASES).map(end));
     await leases.stop();
+    pool.stop();
   }
 
   function refreshGauges(): Measures {

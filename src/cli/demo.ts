@@ -53,7 +53,8 @@ export function demoCommand(): Command {
     .option('--stay', 'keep running afterwards, until Ctrl-C', false)
     .addHelpText('after', HELP)
     .action(async ({ stay }: { stay: boolean }) => {
-      process.exitCode = await demo(stay);
+      // Interrupted, it may still be waiting for what has just been closed.
+      process.exit(await demo(stay));
     });
 }
 

@@ -122,9 +122,9 @@ export class LaneOutput<Item extends LaneItem> {
     for (;;) {
       const items = this.waiting.slice(0, count);
       const rest = this.waiting[count];
-      const last = items.at(-1);
-      const upto =
-        rest === undefined || last === undefined ? progress.position : { seq: last.seq, part: last.index + 1 };
+      // Up to the very item that has to wait: position and watermark belong together, or a lane that starts over from
+      // this record takes for late what it reads again.
+      const upto = rest === undefined ? progress.position : { seq: rest.seq, part: rest.index };
       const watermark = rest === undefined ? progress.watermark : rest.before;
       const body = this.form.encode(items, this.done, upto, watermark);
       if (body.length <= this.log.bodyMax) {

@@ -1,3 +1,4 @@
+import type { ActorPool } from '../actors/actor-pool.ts';
 import { KeyActors } from '../actors/key-actors.ts';
 import { compareSaid, type Said, type TurnResult } from '../core/behaviours/key-step.ts';
 import type { RuleSet } from '../core/rules/rule-set.ts';
@@ -66,10 +67,9 @@ export class ShardOwner {
       this.noteCommitted(state.lanes.values());
       for (const outputs of journal.outputs) this.relay.add(outputs);
       this.actors = new KeyActors(
+        this.options.pool,
         (keyspace, key) => state.table.packed(keyspace, key),
-        this.options.actorsMax,
         () => ports.clock.monotonic(),
-        measures.node,
       );
       this.reader = ports.log.read(subjects.shardLogOfAllLanes(shard), state.cursor + 1);
       measures.node.recoveries += 1;
@@ -127,9 +127,12 @@ export class ShardOwner {
     let events = 0;
     let heard = new Map<string, LaneState>();
     let sweptAt = journal.state.processingTime;
+    let held: readonly LogMessage[] = [];
     for (;;) {
-      const messages = await this.reader!.next();
-      if (messages === undefined || this.stopped) return;
+      if (held.length === 0) held = (await this.reader!.next()) ?? [];
+      if (held.length === 0 || this.stopped) return;
+      const messages = held.slice(0, batchLength(held));
+      held = held.slice(messages.length);
       const batch = this.read(batcher, messages);
       const results = await this.actors!.run(batch.turns, batch.clocks);
       if (this.stopped) return;
@@ -224,7 +227,7 @@ export class ShardOwner {
   /** Passivates idle actors, by the shard's processing time: no clock of this node decides what is in memory. */
   private sweep({ processingTime }: ShardState, sweptAt: InstantMs): InstantMs {
     const idle = !(processingTime - sweptAt < IDLE_MS);
-    if (!idle && !this.actors!.isCrowded) return sweptAt;
+    if (!idle && !this.options.pool.isCrowded) return sweptAt;
     this.actors!.sweep(idle);
     return processingTime;
   }
@@ -243,6 +246,8 @@ export class ShardOwner {
 
 /** Batches that changed nothing, after which their cursor is committed all the same. */
 const QUIET_MAX = 64;
+/** Bytes of records in one batch: some thousands of events, so that a commit stays small and other shards get on. */
+const BATCH_BYTES = 256 * 1024;
 /** Outputs of a shard that may wait for the relay before its next commit waits too. */
 const RELAY_MAX = 10_000;
 /** An actor that no event reached for one to two times this long is passivated. */
@@ -254,9 +259,18 @@ export interface ShardOwnerOptions {
   readonly prefix: string;
   readonly subjects: Subjects;
   readonly rules: RuleSet;
-  /** Actors this shard may keep in memory. */
-  readonly actorsMax: number;
+  readonly pool: ActorPool;
   readonly measures: Measures;
+}
+
+/** As many messages as make a batch of at most `BATCH_BYTES`, at least one. */
+function batchLength(messages: readonly LogMessage[]): number {
+  let bytes = 0;
+  for (let count = 0; count < messages.length; count += 1) {
+    bytes += messages[count]!.body.length;
+    if (bytes > BATCH_BYTES && count > 0) return count;
+  }
+  return messages.length;
 }
 
 function sameWakes(a: readonly Wake[], b: readonly Wake[]): boolean {

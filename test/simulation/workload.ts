@@ -36,9 +36,11 @@ export function workload(random: SeededRandom, window: number): readonly Publica
   const latest = new Map<string, number>(SOURCES.map((source) => [source, EPOCH - 3_600_000]));
   const keys = random.integer(2, KEYS_MAX);
   const events = random.integer(100, 300);
+  // Some publishers send all they have at once.
+  const bunching = random.pick([0.7, 0.7, 0.98]);
   let at = 0;
   for (let made = 0; made < events; ) {
-    at += random.chance(0.7) ? random.between(0, 5) : random.between(0, (6 * window) / events);
+    at += random.chance(bunching) ? random.between(0, 5) : random.between(0, (6 * window) / events);
     const source = random.pick(SOURCES);
     if (random.chance(0.04)) publications.push({ source, at, subject: 'other', body: '{}', values: undefined });
     if (random.chance(0.03)) {
