@@ -293,6 +293,18 @@ t.test('the command', async (t) => {
     'corral.yaml': 'sources: {auth: {stream: AUTH, start: soon}}\nrules: rule.yaml\n',
     'rule.yaml': 'rule: a\nfrom: auth\nkey: event.ip\npattern: [{begin: x, where: "event.ok &&"}]\n',
     'good.yaml': 'rule: a\nfrom: auth\nkey: event.ip\npattern: [{begin: x}]\n',
+    'late.yaml':
+      'rule: late\nfrom: auth\nkey: event.key\nwithin: 10s\nonTimeout: emit\n' +
+      'pattern: [{begin: x, type: X}, {followedBy: y, type: Y}]\n',
+    'late.ndjson': [
+      { key: 'a', k: 'X', t: 0 },
+      { key: 'a', k: 'Y', t: 9_999 },
+      { key: 'b', k: 'X', t: 10_000 },
+      { key: 'b', k: 'Y', t: 20_000 },
+      { key: 'c', k: 'X', t: 20_001 },
+    ]
+      .map((event) => JSON.stringify(event))
+      .join('\n'),
     'events.ndjson': '{"ip":"a"}\n\n{"ip":"b"}\nno json\n',
   });
   const at = (name: string): string => join(folder, name);
@@ -339,6 +351,26 @@ t.test('the command', async (t) => {
     t.match(stderr, /1 dead letters: undecodable/);
     const quiet = await corral('replay', at('good.yaml'), '--events', at('events.ndjson'), '--quiet');
     t.strictSame([quiet.code, quiet.stderr], [0, '']);
+  });
+  t.test('replay decides what its end means, and prints side outputs when asked to', async (t) => {
+    const rule = ['--time', 'event.t', '--type', 'event.k', '--quiet'];
+    const run = async (...flags: string[]): Promise<string[]> => {
+      const { code, stdout, stderr } = await corral(
+        'replay',
+        at('late.yaml'),
+        '--events',
+        at('late.ndjson'),
+        ...rule,
+        ...flags,
+      );
+      t.strictSame([code, stderr], [0, ''], flags.join(' '));
+      const lines = stdout.split('\n').filter((line) => line !== '');
+      return lines.map((line) => `${JSON.parse(line).data.kind} ${JSON.parse(line).data.key}`);
+    };
+    t.strictSame(await run(), ['match a']);
+    t.strictSame((await run('--side')).sort(), ['match a', 'timeout b']);
+    t.strictSame((await run('--side', '--at-end', 'drain')).sort(), ['match a', 'timeout b', 'timeout c']);
+    t.strictSame((await run('--side', '--shards', '16', '--where', 'event.key != "b"')).sort(), ['match a']);
   });
   t.test('replay says which events are missing, and what is wrong with an expression of a flag', async (t) => {
     const missing = await corral('replay', at('good.yaml'), '--events', at('nothing.ndjson'));

@@ -4,7 +4,7 @@ import { check } from './simulation/checker.ts';
 import { outcomesOf, type Placed, type PlainRule } from './simulation/plain-rule.ts';
 import { violationReport } from './simulation/report.ts';
 import { PLAIN_RULES } from './simulation/rules.ts';
-import { simulate } from './simulation/simulate.ts';
+import { type SimulationResult, simulate } from './simulation/simulate.ts';
 import type { Stored, StoredMessage } from './simulation/store.ts';
 
 t.setTimeout(240_000);
@@ -40,9 +40,9 @@ t.test('crashes, pauses, lost and late answers neither lose, double nor reorder 
 });
 
 t.test('the checker finds', async (t) => {
-  const { stored, expected, violations } = await simulate(3);
+  const { stored, expected, violations } = await runWith(['sim.match.', 'sim.shard.', 'sim.journal.']);
   t.same(violations, []);
-  const subject = (start: string) => [...stored].find(([name, { length }]) => name.startsWith(start) && length > 2)![0];
+  const subject = (start: string) => subjectOf(stored, start)!;
   const match = subject('sim.match.');
   const changed = (name: string, change: (messages: StoredMessage[]) => StoredMessage[]): Stored =>
     new Map([...stored, [name, change([...stored.get(name)!])]]);
@@ -78,8 +78,8 @@ t.test('the checker finds', async (t) => {
     /came before its commit/,
   );
   finds(
-    'a lost dead letter',
-    changed(subject('sim.dead.lane.'), (all) => all.slice(0, 1)),
+    'lost dead letters',
+    new Map([...stored].filter(([name]) => !name.startsWith('sim.dead.'))),
     /dead letters: missing/,
   );
   finds(
@@ -128,3 +128,16 @@ t.test('the plain meaning of the rules is what their documentation says', async 
     t.same(said('left', events(['Add', 0], ['Buy', 1999]), 9999), ['match 1 2']);
   });
 });
+
+/** The first run that has a subject with a few messages for each of these beginnings, and a dead letter. */
+async function runWith(starts: readonly string[]): Promise<SimulationResult> {
+  for (let seed = 1; ; seed += 1) {
+    const result = await simulate(seed);
+    const { stored, expected } = result;
+    if (expected.dead.length > 0 && starts.every((start) => subjectOf(stored, start) !== undefined)) return result;
+  }
+}
+
+function subjectOf(stored: Stored, start: string): string | undefined {
+  return [...stored].find(([name, { length }]) => name.startsWith(start) && length > 2)?.[0];
+}

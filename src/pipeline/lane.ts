@@ -159,11 +159,12 @@ export class Lane {
     router.route(event);
     this.options.measures.eventsWithoutKey += router.keyless;
     const large = message.body.length > this.options.ports.log.bodyMax / GROWTH_MAX;
-    for (const [shard, routes] of router.targets) {
+    for (let target = 0; target < router.targetShards.length; target += 1) {
+      const routes = router.targetRoutes[target]!;
       const item: EventItem = { seq: event.seq, index: event.index, before, bytes, event, lag, routes };
       if (large && !this.fits(item, message, before)) continue;
       this.options.measures.eventsRouted += 1;
-      this.shards[shard]!.add(item);
+      this.shards[router.targetShards[target]!]!.add(item);
     }
     if (router.failures.length > 0) {
       this.addDead(message, event.index, 'key', router.failures.join(' '), event.index, before);
@@ -228,9 +229,9 @@ export class Lane {
     };
   }
 
-  /** How far it has read. */
-  get reached(): Position {
-    return this.position;
+  /** How far it has read, and what it promises. */
+  get reached(): LaneProgress {
+    return this.progress;
   }
 
   private get progress(): LaneProgress {

@@ -9,8 +9,10 @@ import { shardOf } from '../core/shards/shard-of.ts';
  * the deployment, so it gives its answer in fields of its own that the next question overwrites.
  */
 export class Router {
-  /** The actors an event concerns, by shard. Empty when no rule can take notice of it or it has no key. */
-  readonly targets = new Map<number, Route[]>();
+  /** Shards of the actors an event concerns, each once. Empty when no rule can take notice of it or it has no key. */
+  readonly targetShards: number[] = [];
+  /** The actors in each of those shards. The lists belong to whoever asked. */
+  readonly targetRoutes: Route[][] = [];
   /** Keyspaces in which the event has no key. */
   keyless = 0;
   /** Why a key could not be computed; the event is then a dead letter. Keyspaces that gave a key still get it. */
@@ -24,9 +26,10 @@ export class Router {
   }
 
   route(event: Event): void {
-    const { targets, failures } = this;
+    const { targetShards, targetRoutes, failures } = this;
     this.keyless = 0;
-    if (targets.size > 0) targets.clear();
+    targetShards.length = 0;
+    targetRoutes.length = 0;
     if (failures.length > 0) failures.length = 0;
     for (const keyspace of this.keyspaces) {
       if (!keyspace.relevant(event)) continue;
@@ -36,9 +39,12 @@ export class Router {
       else {
         const shard = shardOf(key.value, this.shards);
         const route = { keyspace: keyspace.id, key: keyText(key.value) };
-        const routes = targets.get(shard);
-        if (routes === undefined) targets.set(shard, [route]);
-        else routes.push(route);
+        const same = targetShards.indexOf(shard);
+        if (same >= 0) targetRoutes[same]!.push(route);
+        else {
+          targetShards.push(shard);
+          targetRoutes.push([route]);
+        }
       }
     }
   }

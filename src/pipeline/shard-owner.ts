@@ -3,7 +3,7 @@ import { KeyActors } from '../actors/key-actors.ts';
 import { compareSaid, type Said, type TurnResult } from '../core/behaviours/key-step.ts';
 import type { RuleSet } from '../core/rules/rule-set.ts';
 import type { CommitOutput, KeyChange, LaneState } from '../core/shards/commit.ts';
-import { comparePositions, type Position } from '../core/shards/position.ts';
+import { comparePositions } from '../core/shards/position.ts';
 import type { ShardState } from '../core/shards/shard-state.ts';
 import type { Subjects } from '../core/shards/subjects.ts';
 import type { Wake } from '../core/shards/wake.ts';
@@ -15,6 +15,7 @@ import type { Logger } from '../ports/logger.ts';
 import type { Measures } from '../ports/measures.ts';
 import { observeSeconds } from '../ports/observe-seconds.ts';
 import { type Batch, Batcher } from './batch.ts';
+import type { LaneProgress } from './lane-output.ts';
 import { noteIncident, outputOf } from './outputs.ts';
 import { Relay } from './relay.ts';
 
@@ -35,7 +36,7 @@ export class ShardOwner {
   private actors: KeyActors | undefined;
   private journal: Journal | undefined;
   private reader: LogReader | undefined;
-  private committed = new Map<string, Position>();
+  private committed = new Map<string, LaneState>();
   private stopped = false;
   private watchers: (() => void)[] = [];
   private failed: (error: unknown) => void = () => undefined;
@@ -95,14 +96,14 @@ export class ShardOwner {
   }
 
   /**
-   * Resolves when a lane's records up to a position are committed and everything they imply is relayed.
+   * Resolves when a lane's records up to a position and watermark are committed and everything they imply is relayed.
    * @returns false when the owner was stopped before
    */
-  async settled(lane: string, upto: Position): Promise<boolean> {
+  async settled(lane: string, { position, watermark }: LaneProgress): Promise<boolean> {
     for (;;) {
       const done = this.committed.get(lane);
       if (this.stopped) return false;
-      if (done !== undefined && comparePositions(done, upto) >= 0) break;
+      if (done !== undefined && comparePositions(done.upto, position) >= 0 && done.watermark >= watermark) break;
       await new Promise<void>((resolve) => this.watchers.push(resolve));
     }
     await this.relay.below(0);
@@ -233,7 +234,7 @@ export class ShardOwner {
   }
 
   private noteCommitted(lanes: Iterable<LaneState>): void {
-    for (const { lane, upto } of lanes) this.committed.set(lane, upto);
+    for (const lane of lanes) this.committed.set(lane.lane, lane);
     this.tellWatchers();
   }
 

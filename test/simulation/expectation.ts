@@ -15,6 +15,14 @@ export interface Expectation {
   readonly outcomeCount: number;
   /** `source sequence index cause`, one for each dead letter. */
   readonly dead: readonly string[];
+  /** By source, in order: after each event, the latest time of all so far. */
+  readonly latest: ReadonlyMap<string, readonly Reached[]>;
+}
+
+export interface Reached {
+  readonly seq: number;
+  readonly index: number;
+  readonly time: number;
 }
 
 export const outcomeGroup = (rule: string, kind: string, key: unknown): string =>
@@ -34,14 +42,17 @@ export function expect(
 ): Expectation {
   const dead: string[] = [];
   const outcomes = new Map<string, readonly Outcome[]>();
+  const reached = new Map<string, readonly Reached[]>();
   let outcomeCount = 0;
   for (const [source, start] of starts) {
     const read = published.filter((one) => one.source === source && one.subject === 'in' && one.seq > start);
     const { events, latest } = eventsOf(read, dead);
+    reached.set(source, latest);
+    const upto = latest.at(-1)?.time ?? Number.NEGATIVE_INFINITY;
     for (const rule of rules) {
       if (rule.source !== source) continue;
       for (const [key, ofKey] of byKey(rule, events)) {
-        const all = outcomesOf(rule, ofKey, latest);
+        const all = outcomesOf(rule, ofKey, upto);
         outcomeCount += all.length;
         for (const kind of ['match', 'timeout'] as const) {
           const some = all.filter((outcome) => outcome.kind === kind);
@@ -50,13 +61,14 @@ export function expect(
       }
     }
   }
-  return { outcomes, outcomeCount, dead };
+  return { outcomes, outcomeCount, dead, latest: reached };
 }
 
-/** The events of one source that are not late, and how far their time goes; notes what is no event. */
-function eventsOf(messages: readonly Published[], dead: string[]): { events: Placed[]; latest: number } {
+/** The events of one source that are not late, and how far each takes time; notes what is no event. */
+function eventsOf(messages: readonly Published[], dead: string[]): { events: Placed[]; latest: Reached[] } {
   const events: Placed[] = [];
-  let latest = Number.NEGATIVE_INFINITY;
+  const latest: Reached[] = [];
+  let before = Number.NEGATIVE_INFINITY;
   for (const { source, seq, values } of messages) {
     if (values === undefined) dead.push(deadName(source, seq, undefined, 'undecodable'));
     for (const [index, value] of (values ?? []).entries()) {
@@ -66,8 +78,9 @@ function eventsOf(messages: readonly Published[], dead: string[]): { events: Pla
         continue;
       }
       if (typeof ip === 'object' && ip !== null) dead.push(deadName(source, seq, index, 'key'));
-      if (time >= latest) events.push({ seq, index, time, value });
-      latest = Math.max(latest, time);
+      if (time >= before) events.push({ seq, index, time, value });
+      before = Math.max(before, time);
+      latest.push({ seq, index, time: before });
     }
   }
   return { events, latest };

@@ -17,7 +17,7 @@ pattern:
   - followedBy: login
     type: Ok
     where: event.n > last(guess).n
-within: 4s
+within: 2s
 afterMatch: skipPastLastEvent
 emit: {guesses: "\${size(guess)}", n: "\${login.n}"}
 ---
@@ -84,7 +84,7 @@ export const PLAIN_RULES: readonly PlainRule[] = [
       { name: 'guess', type: 'Fail', min: 2, max: Number.POSITIVE_INFINITY },
       { name: 'login', type: 'Ok', min: 1, max: 1, where: (value, [guesses]) => value.n > guesses!.at(-1)!.n },
     ],
-    withinMs: 4000,
+    withinMs: 2000,
     skipsPastLast: true,
     saysTimeouts: false,
     emit: ([guesses, logins]) => ({ guesses: guesses!.length, n: logins![0]!.n }),

@@ -85,7 +85,7 @@ class Run {
       random: random.fork(),
       plan: new FaultPlan(random.fork(), this.window),
       trace: new Trace(traceLines),
-      store: new Store(() => time.now, SOURCES, random.pick([1_000_000, 16_384, 4096, 4096])),
+      store: new Store(() => time.now, SOURCES, random.pick([1_000_000, 8192, 3072, 2048])),
       leaseTtl,
     };
     this.starts = new Map(SOURCES.map((source): [string, SourceSettings['start']] => [source, this.someStart()]));

@@ -89,7 +89,8 @@ export class KeyStep {
       const reached = watermarks[upto]!;
       desk.speaking = index;
       let record = from;
-      for (let due = rule.behaviour.wakeAt(state); due <= reached; ) {
+      // At the end of a drained source the watermark is NEVER too, and what waits for NEVER still waits.
+      for (let due = rule.behaviour.wakeAt(state); due <= reached && due !== NEVER; ) {
         while (watermarks[record]! < due) record += 1;
         desk.stand(record, TIMER, due, 0);
         desk.fired += 1;
