@@ -2,9 +2,10 @@ import t from 'tap';
 import { decodeDeadLetter } from '../src/core/events/dead-letter.ts';
 import { decodeDeadRecord } from '../src/core/shards/dead-record.ts';
 import { shardOf } from '../src/core/shards/shard-of.ts';
-import { instant } from '../src/core/time/units.ts';
+import { duration, instant } from '../src/core/time/units.ts';
 import { iterableSource } from '../src/memory/iterable-source.ts';
 import { MemorySource } from '../src/memory/memory-source.ts';
+import { systemClock } from '../src/system/system-clock.ts';
 import { memoryNode, messagesOf } from './support/memory-node.ts';
 import { rulesOf } from './support/rules-of.ts';
 import { until } from './support/until.ts';
@@ -201,3 +202,40 @@ t.test('actors beyond the allowed number are passivated, and their keys go on fr
   await node.corral.drain();
   t.equal((await messagesOf(node.log, 'corral.match.>')).length, 500);
 });
+
+t.test(
+  'a fault of Corral itself in a turn is no silence: the shard begins again, stays down in the end, and says why',
+  async (t) => {
+    const rules = rulesOf(RULE, ['orders']);
+    const [keyspace] = rules.keyspaces;
+    const broken = {
+      ...keyspace!.rules[0]!,
+      behaviour: {
+        ...keyspace!.rules[0]!.behaviour,
+        create: () => {
+          throw new Error('a broken invariant');
+        },
+      },
+    };
+    const faulty = { ...rules, rules: [broken], keyspaces: [{ ...keyspace!, rules: [broken] }] };
+    const told: string[] = [];
+    const note = (_: object, message: string) => told.push(message);
+    const node = memoryNode(faulty, new Map([['orders', orders([{ kind: 'Paid', at: 1000, order: 'a' }])]]), {
+      ports: {
+        logger: { debug: note, info: note, warn: note, error: note },
+        // Pauses between restarts pass at once.
+        clock: {
+          ...systemClock,
+          after: (delay, callback) => systemClock.after(duration(Math.min(delay, 20)), callback),
+        },
+      },
+      settings: { shards: 1 },
+    });
+    node.corral.start();
+    await t.rejects(node.corral.failed, /a broken invariant/);
+    t.match(node.corral.notReady().join('\n'), /shard 0 is down: a broken invariant/);
+    t.equal(told.filter((line) => line.startsWith('shard 0 begins again')).length, 5);
+    t.equal(told.filter((line) => line.startsWith('shard 0 stays down')).length, 1);
+    await node.corral.drain();
+  },
+);
