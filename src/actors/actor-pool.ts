@@ -12,6 +12,8 @@ export interface KeyActor {
   readonly ref: Ref<TurnMessage>;
   /** The message it was sent and has not answered. */
   pending: TurnMessage | undefined;
+  /** Failed or stopped: nact drops what is sent to it, so it must serve no other key. */
+  spent: boolean;
   /** Its memory: undefined until its first turn, and again once it is passive. */
   step: ReturnType<KeyActors['stepFor']> | undefined;
 }
@@ -62,6 +64,7 @@ export class ActorPool {
     this.measures.actorsPassivated += 1;
     this.measures.actorsActive -= 1;
     actor.step = undefined;
+    if (actor.spent) return;
     if (actor.pending === undefined && this.spare.length < this.actorsMax / 2) this.spare.push(actor);
     else stop(actor.ref);
   }
@@ -83,6 +86,7 @@ export class ActorPool {
       key,
       ref: undefined as never,
       pending: undefined,
+      spent: false,
       step: undefined,
     };
     actor.ref = spawn(this.parent, takeTurn, `k${this.spawned}`, {
@@ -90,6 +94,7 @@ export class ActorPool {
       onCrash: (message, error, context) => {
         this.measures.actorsFailed += 1;
         actor.pending = undefined;
+        actor.spent = true;
         (message as TurnMessage | undefined)?.round.reject(error);
         return context.stop;
       },

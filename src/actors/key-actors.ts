@@ -122,7 +122,10 @@ export class KeyActors {
    */
   kill(key: string): boolean {
     const found = [...this.young.values(), ...this.old.values()].filter((actor) => actor.key === key);
-    for (const actor of found) stop(actor.ref);
+    for (const actor of found) {
+      actor.spent = true;
+      stop(actor.ref);
+    }
     return found.length > 0;
   }
 
