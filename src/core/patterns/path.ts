@@ -24,6 +24,9 @@ export class TakenEvent implements Event {
   uses = 0;
   /** As stored, once it was. */
   packed: Uint8Array | undefined = undefined;
+  /** Marks of the last save that saw it, and its place in it. */
+  seenIn = 0;
+  place = 0;
 
   constructor(event: Event, data: unknown, ordinal: number, variant: number, bytes: number) {
     this.id = event.id;
@@ -57,6 +60,9 @@ export class PathNode {
   number: number;
   /** Runs, held matches and later nodes that point here. */
   uses = 0;
+  /** Marks of the last save that saw it, and its place in it. */
+  seenIn = 0;
+  place = 0;
 
   constructor(step: number, event: TakenEvent, parent: PathNode | undefined, number: number) {
     this.step = step;

@@ -83,28 +83,39 @@ function open(bytes: Uint8Array, cell: number): ByteReader {
 
 const writer = new ByteWriter(1024);
 
-/** Everything held, older before newer. */
+/** Number of the save under way: what carries it has been collected already. */
+let saving = 0;
+
+/** Everything held, older before newer; each knows its place. Saving is on the hot path, so no set or map is made. */
 function contents(state: PatternState): { events: TakenEvent[]; nodes: PathNode[] } {
-  const nodes = new Set<PathNode>();
-  const events = new Set<TakenEvent>();
-  const visit = (run: Run) => {
-    for (let node: PathNode | undefined = run.node; node !== undefined && !nodes.has(node); node = node.parent) {
-      nodes.add(node);
-      events.add(node.event);
-    }
-  };
-  for (let at = state.head; at < state.runs.length; at++) visit(state.runs[at]!);
-  state.held.forEach(visit);
-  return {
-    events: [...events].sort((one, other) => one.ordinal - other.ordinal),
-    nodes: [...nodes].sort((one, other) => one.number - other.number),
-  };
+  const nodes: PathNode[] = [];
+  const events: TakenEvent[] = [];
+  saving += 1;
+  for (let at = state.head; at < state.runs.length; at++) collect(state.runs[at]!, nodes, events);
+  for (let at = 0; at < state.held.length; at++) collect(state.held[at]!, nodes, events);
+  if (nodes.length > 1) nodes.sort(byNumber);
+  if (events.length > 1) events.sort(byOrdinal);
+  for (let at = 0; at < nodes.length; at++) nodes[at]!.place = at;
+  for (let at = 0; at < events.length; at++) events[at]!.place = at;
+  return { events, nodes };
 }
+
+function collect(run: Run, nodes: PathNode[], events: TakenEvent[]): void {
+  for (let node: PathNode | undefined = run.node; node !== undefined && node.seenIn !== saving; node = node.parent) {
+    node.seenIn = saving;
+    nodes.push(node);
+    const { event } = node;
+    if (event.seenIn === saving) continue;
+    event.seenIn = saving;
+    events.push(event);
+  }
+}
+
+const byNumber = (one: PathNode, other: PathNode): number => one.number - other.number;
+const byOrdinal = (one: TakenEvent, other: TakenEvent): number => one.ordinal - other.ordinal;
 
 function packSmall(state: PatternState): Uint8Array {
   const { events, nodes } = contents(state);
-  const eventAt = new Map(events.map((event, at) => [event, at]));
-  const nodeAt = new Map(nodes.map((node, at) => [node, at]));
   writer.reset();
   writer.byte(FORMAT);
   writer.byte(SMALL);
@@ -121,19 +132,20 @@ function packSmall(state: PatternState): Uint8Array {
   writer.varint(nodes.length);
   for (const node of nodes) {
     writer.varint(node.step);
-    writer.varint(eventAt.get(node.event)!);
-    writer.varint(node.parent === undefined ? 0 : nodeAt.get(node.parent)! + 1);
+    writer.varint(node.event.place);
+    writer.varint(node.parent === undefined ? 0 : node.parent.place + 1);
   }
-  const list = (runs: readonly Run[], from: number) => {
-    writer.varint(runs.length - from);
-    for (let at = from; at < runs.length; at++) {
-      writer.varint(runs[at]!.state + 1);
-      writer.varint(nodeAt.get(runs[at]!.node)!);
-    }
-  };
-  list(state.runs, state.head);
-  list(state.held, 0);
+  packRuns(state.runs, state.head);
+  packRuns(state.held, 0);
   return writer.copy();
+}
+
+function packRuns(runs: readonly Run[], from: number): void {
+  writer.varint(runs.length - from);
+  for (let at = from; at < runs.length; at++) {
+    writer.varint(runs[at]!.state + 1);
+    writer.varint(runs[at]!.node.place);
+  }
 }
 
 function readSmall(state: PatternState, reader: ByteReader): void {

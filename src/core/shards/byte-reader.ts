@@ -4,7 +4,7 @@ export class ByteReader {
   private at: number;
 
   constructor(bytes: Uint8Array, start = 0) {
-    this.buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.at = start;
   }
 

@@ -70,7 +70,9 @@ export class ByteWriter {
 
   /** A copy of all that was written; the writer can be used again after `reset`. */
   copy(): Buffer {
-    return Buffer.from(this.buffer.subarray(0, this.length));
+    const copy = Buffer.allocUnsafe(this.length);
+    this.buffer.copy(copy, 0, 0, this.length);
+    return copy;
   }
 
   /** What was written, valid until the next write or reset. */

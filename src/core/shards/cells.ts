@@ -53,13 +53,8 @@ export function cellsBySlot(packed: Uint8Array): Map<number, Map<number, Uint8Ar
 
 /** The packed state after a change. The result may be `change` itself. */
 export function mergeCells(packed: Uint8Array, change: Uint8Array): Uint8Array {
-  const single = singleCell(change);
   // Most keys have one cell, and most changes replace it.
-  if (single?.bytes !== undefined) {
-    if (packed.length === 0) return change;
-    const before = singleCell(packed);
-    if (before !== undefined && before.slot === single.slot && before.cell === single.cell) return change;
-  }
+  if (holdsOneCell(change) && (packed.length === 0 || sameSingleCell(packed, change))) return change;
   const merged = new Map<string, Cell>();
   for (const cell of readCells(packed)) merged.set(`${cell.slot}.${cell.cell}`, cell);
   for (const cell of readCells(change)) {
@@ -72,13 +67,44 @@ export function mergeCells(packed: Uint8Array, change: Uint8Array): Uint8Array {
   return writer.copy();
 }
 
-/** The cell, when there is exactly one. */
-function singleCell(packed: Uint8Array): Cell | undefined {
-  if (packed.length === 0) return undefined;
-  const reader = new ByteReader(packed);
-  const slot = reader.varint();
-  const cell = reader.varint();
-  const length = reader.varint();
-  const bytes = length === 0 ? undefined : reader.raw(length - 1);
-  return reader.done ? { slot, cell, bytes } : undefined;
+/** True when there is exactly one cell, and it is written, not removed. */
+function holdsOneCell(packed: Uint8Array): boolean {
+  const start = bodyStart(packed);
+  return start > 0 && start + lengthBefore(packed, start) === packed.length;
+}
+
+/** True when both hold exactly one cell, of the same name. */
+function sameSingleCell(packed: Uint8Array, change: Uint8Array): boolean {
+  if (!holdsOneCell(packed)) return false;
+  for (let at = 0; ; at += 1) {
+    if (packed[at] !== change[at]) return false;
+    // The names are two numbers, each ending with a byte below 0x80.
+    if (packed[at]! < 0x80 && at > 0 && endsSecondNumber(packed, at)) return true;
+  }
+}
+
+function endsSecondNumber(packed: Uint8Array, end: number): boolean {
+  let numbers = 0;
+  for (let at = 0; at <= end; at += 1) if (packed[at]! < 0x80) numbers += 1;
+  return numbers === 2;
+}
+
+/** Where the bytes of the first cell begin; -1 when it is a removal or there is none. */
+function bodyStart(packed: Uint8Array): number {
+  let numbers = 0;
+  for (let at = 0; at < packed.length; at += 1) {
+    if (packed[at]! >= 0x80) continue;
+    numbers += 1;
+    if (numbers === 3) return packed[at] === 0 && packed[at - 1]! < 0x80 ? -1 : at + 1;
+  }
+  return -1;
+}
+
+/** The length that stands right before the bytes of the first cell. */
+function lengthBefore(packed: Uint8Array, start: number): number {
+  let first = start - 1;
+  while (packed[first - 1]! >= 0x80) first -= 1;
+  let value = 0;
+  for (let at = start - 1; at >= first; at -= 1) value = value * 0x80 + (packed[at]! & 0x7f);
+  return value - 1;
 }

@@ -245,6 +245,11 @@ export class ShardTable {
   }
 
   private setWakes(entry: number, before: readonly Wake[], now: readonly Wake[]): void {
+    if (before.length === 0 && now.length === 0) return;
+    if (before.length === 1 && now.length === 1 && before[0]!.scope === now[0]!.scope) {
+      if (before[0]!.at !== now[0]!.at) this.timers.change(entry, now[0]!.scope, before[0]!.at, now[0]!.at);
+      return;
+    }
     for (const { scope, at } of before) {
       if (!now.some((wake) => wake.scope === scope)) this.timers.change(entry, scope, at, undefined);
     }
