@@ -14,7 +14,7 @@ import type { Logger } from './ports/logger.ts';
 import type { Measures } from './ports/measures.ts';
 import { pause } from './ports/pause.ts';
 import { Leases, nodeLease } from './supervision/leases.ts';
-import { Supervised } from './supervision/supervised.ts';
+import { STARTING, Supervised } from './supervision/supervised.ts';
 
 /** Everything outside the process, handed in. `serve`, `replay` and the simulation differ in these alone. */
 export interface Ports {
@@ -221,8 +221,12 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
       if (draining !== undefined) reasons.push('the node is draining');
       if (leases.trouble !== undefined) reasons.push(leases.trouble);
       else if (!leases.holds(nodeLease(settings.node))) reasons.push('the node has no lease yet');
-      for (const [lease, { trouble }] of atWork)
-        if (trouble !== undefined) reasons.push(`${lease.replace('.', ' ')} ${trouble}`);
+      let starting = 0;
+      for (const [lease, { trouble }] of atWork) {
+        if (trouble === STARTING) starting += 1;
+        else if (trouble !== undefined) reasons.push(`${lease.replace('.', ' ')} ${trouble}`);
+      }
+      if (starting > 0) reasons.push(`${starting} of ${atWork.size} shards and lanes are starting`);
       return reasons;
     },
     killActor: (shard, key) => owners.get(shard)?.killActor(keyText(key)) ?? false,

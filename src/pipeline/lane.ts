@@ -159,27 +159,31 @@ export class Lane {
     router.route(event);
     this.options.measures.eventsWithoutKey += router.keyless;
     const large = message.body.length > this.options.ports.log.bodyMax / GROWTH_MAX;
+    let tooLarge = 0;
     for (let target = 0; target < router.targetShards.length; target += 1) {
       const routes = router.targetRoutes[target]!;
       const item: EventItem = { seq: event.seq, index: event.index, before, bytes, event, lag, routes };
-      if (large && !this.fits(item, message, before)) continue;
+      const bytesOver = large ? this.bytesOver(item) : 0;
+      if (bytesOver > 0) {
+        tooLarge = bytesOver;
+        continue;
+      }
       this.options.measures.eventsRouted += 1;
       this.shards[router.targetShards[target]!]!.add(item);
     }
-    if (router.failures.length > 0) {
+    // One dead letter per event, whatever is wrong with it: its place in the order is the event's.
+    if (tooLarge > 0) {
+      const text = `The event is ${tooLarge} bytes too large for a shard's record, whose limit is the server's.`;
+      this.addDead(message, event.index, 'tooLarge', [text, ...router.failures].join(' '), event.index, before);
+    } else if (router.failures.length > 0) {
       this.addDead(message, event.index, 'key', router.failures.join(' '), event.index, before);
     }
   }
 
-  /** Whether an event of a large message fits into a record of its own; else it is a dead letter. */
-  private fits(routed: RoutedEvent, message: LogMessage, before: InstantMs): boolean {
-    const { index } = routed.event;
-    const { bodyMax } = this.options.ports.log;
+  /** By how many bytes an event of a large message exceeds a record of its own; 0 when it fits. */
+  private bytesOver(routed: RoutedEvent): number {
     const bytes = this.encodeEvents([routed], this.position, this.position, this.time.watermark).length;
-    if (bytes <= bodyMax - 64) return true;
-    const text = `The event takes ${bytes} bytes in a shard's record, more than the server's limit of ${bodyMax} allows.`;
-    this.addDead(message, index, 'tooLarge', text, index, before);
-    return false;
+    return Math.max(0, bytes - (this.options.ports.log.bodyMax - 64));
   }
 
   private encodeEvents(events: readonly RoutedEvent[], from: Position, upto: Position, watermark: InstantMs): Buffer {

@@ -3,6 +3,9 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import { decideRestart, RESTARTS_WITHIN_MS } from './restart-decision.ts';
 
+/** The `trouble` of work that has begun and found nothing wrong yet. */
+export const STARTING = 'is starting';
+
 /** One run of a shard owner or lane. */
 export interface Work {
   /** Works until it is stopped (resolves) or cannot go on (rejects). `ready` is called when it has begun in earnest. */
@@ -26,7 +29,7 @@ export class Supervised {
   private restarts: number[] = [];
   private stopWaiting: () => void = () => undefined;
   /** Why it is not at work; undefined when it is. */
-  trouble: string | undefined = 'is starting';
+  trouble: string | undefined = STARTING;
 
   constructor(options: SupervisedOptions) {
     this.options = options;

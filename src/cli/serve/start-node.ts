@@ -22,7 +22,10 @@ export interface RunningNode {
   notReady(): readonly string[];
   /** Undefined until NATS has been reached. */
   measures(): Measures | undefined;
-  /** Rejects when the process must end: NATS or the rules cannot be used as they are, or something stays down. */
+  /**
+   * Rejects when the process must end: NATS or the deployment's streams cannot be used as they are. A shard or lane
+   * that stays down is no reason: the others work on, and /readyz says what is wrong.
+   */
   readonly failed: Promise<never>;
   /** Stops reading, ends what is in flight, gives leases back, closes. Idempotent. */
   stop(): Promise<void>;
@@ -106,7 +109,6 @@ export async function startNode({ config, rules, node, logger }: NodeOptions): P
         atEnd: 'stop',
       },
     );
-    corral.failed.catch(fail);
     corral.start();
     phase = undefined;
   }
