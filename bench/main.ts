@@ -30,6 +30,19 @@ const number = (value: number, digits = 0): string =>
   value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
+/** What the machine makes of known work, to read the other figures by: machines, and their moods, differ by multiples. */
+function yardstick(): number {
+  const next = eventMaker(10_000);
+  const texts = Array.from({ length: 2000 }, () => JSON.stringify(Array.from({ length: 64 }, next)));
+  const times = Array.from({ length: 5 }, () => {
+    const begin = process.cpuUsage();
+    for (const text of texts) JSON.parse(text);
+    const { user, system } = process.cpuUsage(begin);
+    return (user + system) / (2000 * 64);
+  });
+  return Math.min(...times);
+}
+
 say(
   `${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`,
 );
