@@ -239,3 +239,67 @@ t.test(
     await node.corral.drain();
   },
 );
+
+t.test(
+  'a match that cannot be stored and a partial match over a limit become dead letters of the shard, in order',
+  async (t) => {
+    const rules = rulesOf(
+      `
+rule: too-much
+from: orders
+key: event.order
+pattern:
+  - begin: first
+    type: Paid
+emit: {text: "\${first.text}", again: "\${first.text}"}
+---
+rule: at-limit
+from: orders
+key: event.order
+pattern:
+  - begin: first
+    type: Opened
+  - followedBy: second
+    type: Closed
+within: 1h
+limits: {partialMatches: 1}
+`,
+      ['orders'],
+    );
+    const text = 'x'.repeat(600_000);
+    const node = memoryNode(
+      rules,
+      new Map([
+        [
+          'orders',
+          orders([
+            { kind: 'Opened', at: 1000, order: 'a' },
+            { kind: 'Opened', at: 1100, order: 'a' },
+            { kind: 'Paid', at: 1200, order: 'a', text } as Order,
+            { kind: 'Closed', at: 1300, order: 'a' },
+            { kind: 'Paid', at: 1400, order: 'a' },
+          ]),
+        ],
+      ]),
+      { settings: { shards: 1 } },
+    );
+    node.corral.start();
+    await Promise.race([node.corral.finished, node.corral.failed]);
+    const letters = (await messagesOf(node.log, 'corral.dead.shard.0')).map(({ body, headers }) => ({
+      ordinal: headers?.['corral-ordinal'],
+      ...decodeDeadLetter(body),
+    }));
+    t.same(
+      letters.map(({ ordinal, cause, rule, key, sequence }) => [ordinal, cause, rule, key, sequence]),
+      [
+        ['1', 'limit', 'at-limit', 'a', 2],
+        ['2', 'emit', 'too-much', 'a', 3],
+      ],
+    );
+    t.match(letters[1]?.message, /has 1\d{6} bytes, more than/);
+    const matched = (await messagesOf(node.log, 'corral.match.>')).map(({ subject }) => subject).sort();
+    t.same(matched, ['corral.match.at-limit.0', 'corral.match.too-much.0']);
+    t.equal(node.corral.measures.rules.get('at-limit')!.limitsReached.get('partialMatches'), 1);
+    await node.corral.drain();
+  },
+);

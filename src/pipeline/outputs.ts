@@ -1,5 +1,5 @@
 import type { RuleIncident, Said } from '../core/behaviours/key-step.ts';
-import { encodeDeadLetter } from '../core/events/dead-letter.ts';
+import { type DeadCause, encodeDeadLetter } from '../core/events/dead-letter.ts';
 import { encodeMatch } from '../core/events/match-envelope.ts';
 import type { CommitOutput } from '../core/shards/commit.ts';
 import type { ShardState } from '../core/shards/shard-state.ts';
@@ -8,60 +8,70 @@ import type { Logger } from '../ports/logger.ts';
 import type { Measures } from '../ports/measures.ts';
 
 interface OutputOptions {
-  readonly ports: { readonly logger: Logger };
+  readonly ports: { readonly log: { readonly bodyMax: number }; readonly logger: Logger };
   readonly shard: number;
   readonly prefix: string;
   readonly measures: Measures;
 }
 
 /**
- * What goes into the commit for one thing a rule said: its envelope with the next ordinal of its subject (C6), or, when
- * its `emit` cannot be encoded, a dead letter that names the events it was about.
+ * What goes into the commit for one thing a rule said: its envelope with the next ordinal of its subject (C6). A dead
+ * letter that names the events it was about takes its place when its `emit` cannot be encoded or is too large to be
+ * stored, or when it is no match but a partial match given up at a limit.
  */
 export function outputOf(options: OutputOptions, state: ShardState, said: Said): CommitOutput {
+  const { emission } = said;
+  if (emission.kind === 'dropped') return deadLetterOf(options, state, said, 'limit', emission.message);
   const { shard, prefix, measures, ports } = options;
-  const { key, emission } = said;
   const { name, version: ruleVersion, severity, labels } = said.rule.rule;
   const { side } = emission;
   const counts = measures.rules.get(name)!;
   const subject = side === undefined ? matchOutput(name, shard) : sideOutput(name, side, shard);
   const ordinal = state.lastOrdinal(subject) + 1;
-  const facts = { prefix, rule: name, ruleVersion, severity, labels, shard, ordinal, key: key.value, emission };
+  const facts = { prefix, rule: name, ruleVersion, severity, labels, shard, ordinal, key: said.key.value, emission };
   const encoded = encodeMatch(facts);
-  if (encoded.ok) {
+  if (encoded.ok && encoded.body.length <= ports.log.bodyMax) {
     state.setOrdinal(subject, ordinal);
     if (side === undefined) counts.matches += 1;
     else counts.sideOutputs.set(side, (counts.sideOutputs.get(side) ?? 0) + 1);
     return { subject, ordinal, body: encoded.body };
   }
-  ports.logger.warn({ rule: name, shard }, encoded.message);
+  const message = encoded.ok
+    ? `The match of rule ${name} has ${encoded.body.length} bytes, more than the ${ports.log.bodyMax} that can be stored; emit less.`
+    : encoded.message;
+  ports.logger.warn({ rule: name, shard }, message);
   counts.expressionsFailed += 1;
-  const dead = deadOutput(shard);
-  const deadOrdinal = state.lastOrdinal(dead) + 1;
-  state.setOrdinal(dead, deadOrdinal);
-  return { subject: dead, ordinal: deadOrdinal, body: emitDeadLetter(said, encoded.message) };
+  return deadLetterOf(options, state, said, 'emit', message);
 }
 
-function emitDeadLetter({ rule: { rule }, key, emission }: Said, message: string): Uint8Array {
+/** A shard's dead letters are one more output, with ordinals of their own (M5). */
+function deadLetterOf(
+  { shard, ports }: OutputOptions,
+  state: ShardState,
+  { rule: { rule }, key, emission }: Said,
+  cause: DeadCause,
+  message: string,
+): CommitOutput {
+  const subject = deadOutput(shard);
+  const ordinal = state.lastOrdinal(subject) + 1;
+  state.setOrdinal(subject, ordinal);
   const first = emission.events[0]?.refs[0];
-  return encodeDeadLetter(
-    {
-      cause: 'emit',
-      message,
-      time: emission.time,
-      source: first?.source ?? '',
-      stream: '',
-      sequence: first?.seq ?? 0,
-      index: first?.index,
-      subject: '',
-      rule: rule.name,
-      key: key.value,
-      events: emission.events,
-      headers: undefined,
-      body: undefined,
-    },
-    DEAD_BYTES_MAX,
-  );
+  const letter = {
+    cause,
+    message,
+    time: emission.time ?? first?.time ?? state.processingTime,
+    source: first?.source ?? '',
+    stream: '',
+    sequence: first?.seq ?? 0,
+    index: first?.index,
+    subject: '',
+    rule: rule.name,
+    key: key.value,
+    events: emission.events,
+    headers: undefined,
+    body: undefined,
+  };
+  return { subject, ordinal, body: encodeDeadLetter(letter, Math.min(DEAD_BYTES_MAX, ports.log.bodyMax)) };
 }
 
 const DEAD_BYTES_MAX = 64 * 1024;

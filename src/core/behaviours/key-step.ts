@@ -4,7 +4,7 @@ import { cellsBySlot, writeCell } from '../shards/cells.ts';
 import type { RoutedEvent } from '../shards/record.ts';
 import type { Wake } from '../shards/wake.ts';
 import { type InstantMs, NEVER } from '../time/units.ts';
-import type { CellWriter, Emission, Incident, Output } from './behaviour.ts';
+import type { CellWriter, Emission, Incident, Output, StepEvents } from './behaviour.ts';
 import type { KeyspaceProgram, ProgramRule } from './keyspace-program.ts';
 
 /**
@@ -181,6 +181,10 @@ export class Desk implements Output, CellWriter {
   }
 
   emit(emission: Emission): void {
+    this.say(emission);
+  }
+
+  private say(emission: Emission | Dropped): void {
     const { record, phase, place, route, key } = this;
     if (this.said === NO_SAID) this.said = [];
     this.said.push({ record, phase, place, route, key, rule: this.program.rules[this.speaking]!, emission });
@@ -189,6 +193,9 @@ export class Desk implements Output, CellWriter {
   incident(incident: Incident): void {
     if (this.incidents === NO_INCIDENTS) this.incidents = [];
     this.incidents.push({ rule: this.program.rules[this.speaking]!, incident });
+    if (incident.kind !== 'limitReached' || incident.events === undefined) return;
+    const message = `A partial match was given up: ${incident.limit} was reached.`;
+    this.say({ kind: 'dropped', time: undefined, events: incident.events, message });
   }
 
   put(cell: number, bytes: Uint8Array): void {
@@ -245,7 +252,15 @@ export interface Said {
   readonly route: number;
   readonly rule: ProgramRule;
   readonly key: KeyStep;
-  readonly emission: Emission;
+  readonly emission: Emission | Dropped;
+}
+
+/** A partial match that a limit cost, and that the rule wants as a dead letter. */
+export interface Dropped {
+  readonly kind: 'dropped';
+  readonly time: undefined;
+  readonly events: readonly StepEvents[];
+  readonly message: string;
 }
 
 export interface RuleIncident {
