@@ -1,6 +1,6 @@
 /**
- * Synthetic payments, the same for the same arguments: events of three kinds over a number of cards, a millisecond
- * apart. About one in three begins a partial match; few complete one, as in life.
+ * Synthetic payments, the same for the same arguments: events of three kinds over a number of cards, each of which sees
+ * one about every ten seconds, so that the load on a card does not depend on how many there are. About one in three begins a partial match; few complete one, as in life.
  */
 export function eventMaker(
   keys: number,
@@ -13,7 +13,7 @@ export function eventMaker(
     return state / 2 ** 32;
   };
   return () => {
-    at += 1;
+    at += 10_000 / keys;
     const kind = KINDS[Math.floor(next() * 3)]!;
     return {
       kind,
