@@ -93,8 +93,8 @@ function contents(state: PatternState): { events: TakenEvent[]; nodes: PathNode[
   saving += 1;
   for (let at = state.head; at < state.runs.length; at++) collect(state.runs[at]!, nodes, events);
   for (let at = 0; at < state.held.length; at++) collect(state.held[at]!, nodes, events);
-  if (nodes.length > 1) nodes.sort(byNumber);
-  if (events.length > 1) events.sort(byOrdinal);
+  sortFew(nodes, byNumber);
+  sortFew(events, byOrdinal);
   for (let at = 0; at < nodes.length; at++) nodes[at]!.place = at;
   for (let at = 0; at < events.length; at++) events[at]!.place = at;
   return { events, nodes };
@@ -108,6 +108,20 @@ function collect(run: Run, nodes: PathNode[], events: TakenEvent[]): void {
     if (event.seenIn === saving) continue;
     event.seenIn = saving;
     events.push(event);
+  }
+}
+
+/** In place, without what `sort` allocates: mostly there are a handful, and they are nearly in order. */
+function sortFew<Item>(items: Item[], compare: (one: Item, other: Item) => number): void {
+  if (items.length > nodesOfLarge) {
+    items.sort(compare);
+    return;
+  }
+  for (let at = 1; at < items.length; at++) {
+    const item = items[at]!;
+    let to = at;
+    for (; to > 0 && compare(items[to - 1]!, item) > 0; to--) items[to] = items[to - 1]!;
+    items[to] = item;
   }
 }
 

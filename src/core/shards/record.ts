@@ -58,21 +58,25 @@ export function encodeRecord(record: LaneRecord): Buffer {
     }
     return n;
   };
-  const flat: unknown[] = [];
+  let length = 0;
+  for (const { routes } of record.events) length += 10 + 2 * routes.length;
+  const flat = new Array<unknown>(length);
+  let at = 0;
   for (const { event, lag, routes } of record.events) {
-    flat.push(
-      event.id === defaultEventId(event.seq, event.index) ? 0 : event.id,
-      number(event.type),
-      number(event.subject),
-      event.time,
-      event.seq,
-      event.index,
-      lag,
-      event.headers ?? 0,
-      event.data,
-      routes.length,
-    );
-    for (const route of routes) flat.push(number(route.keyspace), route.key);
+    flat[at++] = event.id === defaultEventId(event.seq, event.index) ? 0 : event.id;
+    flat[at++] = number(event.type);
+    flat[at++] = number(event.subject);
+    flat[at++] = event.time;
+    flat[at++] = event.seq;
+    flat[at++] = event.index;
+    flat[at++] = lag;
+    flat[at++] = event.headers ?? 0;
+    flat[at++] = event.data;
+    flat[at++] = routes.length;
+    for (const route of routes) {
+      flat[at++] = number(route.keyspace);
+      flat[at++] = route.key;
+    }
   }
   return packr.pack([
     FORMAT,
