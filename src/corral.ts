@@ -163,22 +163,26 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
           measures: measures.sources.get(name)!,
         });
         lanes.set(name, lane);
+        let given = false;
         return {
           run: async (ready) => {
-            if ((await lane.run(ready)) === 'ended') await laneEnded(name, lane);
+            if ((await lane.run(ready)) === 'ended') await laneEnded(name, lane, () => given);
           },
-          stop: () => lane.stop(),
+          stop: () => {
+            given = true;
+            lane.stop();
+          },
         };
       },
     });
   }
 
-  async function laneEnded(name: string, lane: Lane): Promise<void> {
+  async function laneEnded(name: string, lane: Lane, given: () => boolean): Promise<void> {
     for (let shard = 0; shard < settings.shards; shard += 1) {
       // An owner that fails meanwhile is followed by another, which has to come as far.
-      while (draining === undefined && !(await owners.get(shard)?.settled(name, lane.reached)))
-        await pause(ports.clock, 20);
+      while (!given() && !(await owners.get(shard)?.settled(name, lane.reached))) await pause(ports.clock, 20);
     }
+    if (given()) return;
     ended.add(name);
     if (ended.size === settings.sources.length) finish();
   }

@@ -6,7 +6,8 @@ import { TurnGate } from './turn-gate.ts';
 
 /** A nact actor and the key it serves for the time being. */
 export interface KeyActor {
-  host: KeyActors;
+  /** Undefined while it waits for a key, so that it keeps no shard's table alive. */
+  host: KeyActors | undefined;
   program: KeyspaceProgram;
   key: string;
   readonly ref: Ref<TurnMessage>;
@@ -64,6 +65,7 @@ export class ActorPool {
     this.measures.actorsPassivated += 1;
     this.measures.actorsActive -= 1;
     actor.step = undefined;
+    actor.host = undefined;
     if (actor.spent) return;
     if (actor.pending === undefined && this.spare.length < this.actorsMax / 2) this.spare.push(actor);
     else stop(actor.ref);
@@ -98,7 +100,7 @@ export class ActorPool {
         (message as TurnMessage | undefined)?.round.reject(error);
         return context.stop;
       },
-      afterStop: () => actor.host.gone(actor),
+      afterStop: () => actor.host?.gone(actor),
     }) as Ref<TurnMessage>;
     return actor;
   }
@@ -107,8 +109,9 @@ export class ActorPool {
 /** The one actor function: its state says which key it serves, so an actor needs no closure of its own. */
 function takeTurn(actor: KeyActor, message: TurnMessage): KeyActor {
   // Passivated with the message still on its way: whoever sent it has given it up.
-  if (actor.pending !== message) return actor;
-  actor.step ??= actor.host.stepFor(actor);
-  actor.host.settle(actor, message);
+  const { host } = actor;
+  if (actor.pending !== message || host === undefined) return actor;
+  actor.step ??= host.stepFor(actor);
+  host.settle(actor, message);
   return actor;
 }

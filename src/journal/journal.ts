@@ -20,7 +20,7 @@ export interface Journal {
   /** The shard as its journal has it, own opening included. */
   readonly state: ShardState;
   /** Outputs of the commits that were read, oldest first; some or all of them may have been relayed before. */
-  readonly outputs: readonly Commit['outputs'][];
+  readonly outputs: Commit['outputs'][];
   /**
    * Stores a commit. One at a time: the next only after this one has resolved.
    * @throws {JournalError} SUPERSEDED when another owner has the journal; STOPPED when `stop` was called meanwhile.
@@ -40,13 +40,15 @@ export interface JournalPorts {
  * Takes a shard over: fences out its last owner and reads its journal.
  * @param subject the shard's journal subject
  * @param incarnation a name no other owner of the shard ever had
- * @throws {JournalError} JOURNAL_CORRUPT, or SUPERSEDED when yet another owner opens meanwhile
+ * @param givenUp asked before every append: true once nobody wants the shard any more
+ * @throws {JournalError} STOPPED, JOURNAL_CORRUPT, or SUPERSEDED when yet another owner opens meanwhile
  */
 export async function openJournal(
   ports: JournalPorts,
   shard: number,
   subject: string,
   incarnation: string,
+  givenUp: () => boolean = () => false,
 ): Promise<Journal> {
   let stopped = false;
   let expected: number;
@@ -56,7 +58,8 @@ export async function openJournal(
   /** Appends until stored or refused; J2. Gives the sequence, or undefined when another's message is at the end. */
   async function append(frame: Uint8Array, at: number): Promise<number | undefined> {
     for (let attempt = 0; ; attempt += 1) {
-      if (stopped) throw new JournalError('STOPPED', shard, `shard ${shard}: stopped while a commit was under way`);
+      if (stopped || givenUp())
+        throw new JournalError('STOPPED', shard, `shard ${shard}: stopped while a commit was under way`);
       const answer = await ports.log.append(subject, at, frame);
       ports.measures.appends[answer.kind] += 1;
       if (answer.kind === 'stored') return answer.sequence;

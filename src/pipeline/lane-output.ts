@@ -97,10 +97,11 @@ export class LaneOutput<Item extends LaneItem> {
 
   /**
    * Sends the next record, unless one is in flight. Resolves when it is stored, or its failure has been dealt with.
+   * @returns false when there was no answer, or none that says why: trying again at once would not help
    * @throws {LogLostTail}
    */
-  async flush(progress: LaneProgress): Promise<void> {
-    if (this.inFlight || !this.isBehind(progress)) return;
+  async flush(progress: LaneProgress): Promise<boolean> {
+    if (this.inFlight || !this.isBehind(progress)) return true;
     this.inFlight = true;
     try {
       const { body, upto, watermark } = this.nextRecord(progress);
@@ -112,6 +113,7 @@ export class LaneOutput<Item extends LaneItem> {
         this.told = watermark;
         this.flying = [];
       } else await this.adopt();
+      return answer.kind !== 'unknown';
     } finally {
       this.inFlight = false;
     }

@@ -13,6 +13,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { EventSource, FencedLog, LogMessage, LogReader } from '../ports/log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { NodeMeasures, SourceMeasures } from '../ports/measures.ts';
+import { backoff, pause } from '../ports/pause.ts';
 import { type LaneCause, laneDeadLetter } from './lane-dead-letter.ts';
 import { type LaneItem, LaneOutput, type LaneProgress, type RecordForm } from './lane-output.ts';
 import { laneStart } from './lane-start.ts';
@@ -122,8 +123,7 @@ export class Lane {
   }
 
   private take(message: LogMessage): void {
-    const { settings, ports } = this.options;
-    const { measures } = this.options;
+    const { settings, ports, measures } = this.options;
     const decoded = decodeMessage(message, settings);
     measures.messagesIn += 1;
     measures.bytesIn += message.body.length;
@@ -242,15 +242,17 @@ export class Lane {
     return { position: this.position, watermark: this.time.watermark };
   }
 
-  /** Sends what waits; every output goes on by itself while more is waiting when its append is answered. */
+  /** Sends what waits; each output then goes on by itself while more is waiting. */
   private flushWaiting(): void {
     for (const output of this.outputs) if (output.idle && output.backlog > 0) this.pump(output);
   }
 
-  private pump(output: LaneOutput<LaneItem>): void {
-    output.flush(this.progress).then(() => {
+  private pump(output: LaneOutput<LaneItem>, attempt = 0): void {
+    if (!output.idle) return; // while one was pausing, new events have begun another
+    output.flush(this.progress).then(async (answered) => {
       this.wake();
-      if (!this.stopped && output.backlog > 0) this.pump(output);
+      if (!answered) await pause(this.options.ports.clock, backoff(attempt));
+      if (!this.stopped && output.backlog > 0) this.pump(output, answered ? 0 : attempt + 1);
     }, this.failed);
   }
 

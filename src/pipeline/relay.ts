@@ -37,7 +37,7 @@ export class Relay {
     for (const output of outputs) {
       let queue = this.queues.get(output.subject);
       if (queue === undefined) {
-        queue = { subject: this.subjectOf(output.subject), outputs: [], end: undefined, running: false };
+        queue = { subject: this.subjectOf(output.subject), outputs: [], head: 0, end: undefined, running: false };
         this.queues.set(output.subject, queue);
       }
       queue.outputs.push(output);
@@ -60,10 +60,10 @@ export class Relay {
   private async run(queue: SubjectQueue): Promise<void> {
     queue.running = true;
     let attempt = 0;
-    while (queue.outputs.length > 0 && !this.stopped) {
+    while (queue.head < queue.outputs.length && !this.stopped) {
       queue.end ??= await this.endOf(queue.subject);
       if (this.stopped) break;
-      const next = queue.outputs[0]!;
+      const next = queue.outputs[queue.head]!;
       if (next.ordinal <= queue.end.ordinal) {
         this.done(queue);
         continue;
@@ -86,7 +86,10 @@ export class Relay {
   }
 
   private done(queue: SubjectQueue): void {
-    queue.outputs.shift();
+    queue.head += 1;
+    // What is done is let go of in large pieces: taking off the first of very many costs as much as there are.
+    if (queue.head === queue.outputs.length || queue.head >= 1024) queue.outputs.splice(0, queue.head);
+    if (queue.outputs.length === 0 || queue.head >= 1024) queue.head = 0;
     this.waiting -= 1;
     this.progress();
   }
@@ -116,6 +119,8 @@ const contentType = (output: string): string =>
 interface SubjectQueue {
   readonly subject: string;
   readonly outputs: CommitOutput[];
+  /** Those before it are done. */
+  head: number;
   /** What is known of the subject's end; undefined when it must be read. */
   end: { sequence: number; ordinal: number } | undefined;
   running: boolean;

@@ -9,6 +9,7 @@ import type { Subjects } from '../core/shards/subjects.ts';
 import type { Wake } from '../core/shards/wake.ts';
 import type { InstantMs } from '../core/time/units.ts';
 import { type Journal, openJournal } from '../journal/journal.ts';
+import { JournalError } from '../journal/journal-error.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { FencedLog, LogMessage, LogReader } from '../ports/log.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -52,7 +53,7 @@ export class ShardOwner {
    * Takes the shard over and works until `stop` is called.
    * @param incarnation a name no owner of this shard ever had
    * @param ready called when the shard is recovered and reading begins
-   * @throws {JournalError} SUPERSEDED when another owner took the shard; other errors when it cannot go on
+   * @throws {JournalError} SUPERSEDED when another owner took the shard, STOPPED after `stop`; others when it cannot go on
    */
   async run(incarnation: string, ready: () => void): Promise<void> {
     const { ports, subjects, shard, measures, rules } = this.options;
@@ -61,12 +62,15 @@ export class ShardOwner {
     const started = ports.clock.monotonic();
     try {
       const opening = { log: ports.log, clock: ports.clock, measures: measures.node };
-      const journal = await Promise.race([openJournal(opening, shard, subjects.journal(shard), incarnation), failure]);
+      const journal = await Promise.race([
+        openJournal(opening, shard, subjects.journal(shard), incarnation, () => this.stopped),
+        failure,
+      ]);
       if (this.stopped) return;
       this.journal = journal;
       const { state } = journal;
       this.noteCommitted(state.lanes.values());
-      for (const outputs of journal.outputs) this.relay.add(outputs);
+      for (const outputs of journal.outputs.splice(0)) this.relay.add(outputs);
       this.actors = new KeyActors(
         this.options.pool,
         (keyspace, key) => state.table.packed(keyspace, key),
@@ -87,6 +91,9 @@ export class ShardOwner {
   stop(): void {
     if (this.stopped) return;
     this.stopped = true;
+    // Whatever `run` waits for (a journal that cannot be opened, a turn that will not come), it waits no longer.
+    const { shard } = this.options;
+    this.failed(new JournalError('STOPPED', shard, `shard ${shard}: stopped`));
     this.journal?.stop();
     this.relay.stop();
     this.actors?.stop();

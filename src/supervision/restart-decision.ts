@@ -31,6 +31,7 @@ export function decideRestart({ code, retry }: Failure, restarts: number): Direc
     case 'JOURNAL_CORRUPT':
     case 'SHARD_LOG_CORRUPT':
     case 'SOURCE_RECREATED':
+    case 'SHARDS_CHANGED':
     case 'FOREIGN_OUTPUT':
     case 'STREAM_CHANGED':
       return { kind: 'stayDown' };

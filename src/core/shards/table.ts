@@ -173,7 +173,8 @@ export class ShardTable {
         name = this.scratch.view();
       }
       const offset = this.offsets[number - 1]!;
-      if (this.arena.compare(name, 0, name.length, offset, offset + name.length) === 0) return number - 1;
+      const end = offset + name.length;
+      if (end <= this.arenaEnd && this.arena.compare(name, 0, name.length, offset, end) === 0) return number - 1;
     }
     return -1;
   }
