@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { RULE } from './event-maker.ts';
 import { compile, openStage } from './stage.ts';
 
 /** From publishing an event to receiving the match it completes, at a given load. */
@@ -13,7 +14,7 @@ export interface LatencyResult {
 }
 
 /** Every event is a match, so that each measures the whole path; few enough to leave the relay idle. */
-const RULE = `
+const PROBE_RULE = `
 rule: probe
 from: payments
 key: event.card
@@ -21,25 +22,8 @@ pattern:
   - begin: probe
     type: Probe
 limits: {partialMatches: 10}
-emit: {sent: "\${event.sent}"}
-`.replace('event.sent', 'probe.sent');
-
-const SECOND_RULE = `
----
-rule: three-steps
-from: payments
-key: event.card
-pattern:
-  - begin: added
-    type: CardAdded
-  - followedBy: tried
-    type: PaymentTried
-  - followedBy: bought
-    type: PaymentAccepted
-    where: event.amount - tried.amount > 900
-within: 1m
-afterMatch: skipPastLastEvent
-`;
+emit: {sent: "\${probe.sent}"}
+---`;
 
 /**
  * A process of its own publishes at fixed intended times, whatever happens (open loop): latency is counted from the
@@ -49,7 +33,7 @@ afterMatch: skipPastLastEvent
 export async function latency(rate: number, seconds: number): Promise<LatencyResult> {
   const stage = await openStage();
   try {
-    const corral = await stage.startNode(compile(RULE + SECOND_RULE));
+    const corral = await stage.startNode(compile(PROBE_RULE + RULE));
     while (corral.measures.node.recoveries < 64) await new Promise((resolve) => setTimeout(resolve, 10));
     const delays: number[] = [];
     stage.link.client.subscribe('corral.match.probe.>', {
