@@ -3,9 +3,12 @@ import { NAME_FORM, PREFIX_FORM } from './config/name-forms.ts';
 import { type Given, overlay, SETTABLE } from './config/overlay.ts';
 import { readSource } from './config/read-source.ts';
 import type { SourceSettings } from './core/events/source-settings.ts';
+import type { PatternLimits } from './core/patterns/pattern.ts';
+import { DEFAULT_LIMITS } from './core/rules/default-limits.ts';
 import { type DocumentNode, type MapNode, Problems, type ScalarNode } from './core/rules/document.ts';
 import { FieldReader, nodeName } from './core/rules/field-reader.ts';
 import type { Problem } from './core/rules/problem.ts';
+import { readLimits, withDefaults } from './core/rules/read-limits.ts';
 import { readYaml } from './core/rules/yaml-document.ts';
 import { type DurationMs, duration } from './core/time/units.ts';
 import type { NatsOptions } from './nats/nats-options.ts';
@@ -23,6 +26,8 @@ export interface Config {
   readonly sources: readonly SourceSettings[];
   /** Paths, folders and patterns as written; see `ruleFiles`. */
   readonly rules: readonly RulePattern[];
+  /** For rules that leave their own open. Part of the version of those. */
+  readonly limits: PatternLimits;
   readonly shards: number;
   readonly actorsMax: number;
   readonly heartbeat: DurationMs;
@@ -43,6 +48,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const DEFAULTS = {
   prefix: 'corral',
   streams: { replicas: 1, storage: 'file' },
+  limits: DEFAULT_LIMITS,
   shards: 64,
   actorsMax: 100_000,
   heartbeat: duration(1_000),
@@ -95,6 +101,7 @@ export function resolveConfig({ file, flags, environment, rules: named }: Config
     },
     sources: readSources(reader, problems),
     rules: readRules(reader, named, problems),
+    limits: withDefaults(readLimits(reader, problems), DEFAULTS.limits),
     shards: upTo(reader, 'shards', 1, SHARDS_MAX, problems) ?? DEFAULTS.shards,
     actorsMax: reader.integer('actorsMax', 1) ?? DEFAULTS.actorsMax,
     heartbeat: atLeast(reader, 'heartbeat', HEARTBEAT_MIN, problems) ?? DEFAULTS.heartbeat,

@@ -46,6 +46,8 @@ t.test('sources and rules are enough; everything else has a default', async (t) 
     format: 'auto',
     start: { kind: 'now' },
     disorder: 0,
+    idleAfter: 2_000,
+    publisher: undefined,
     eventBytesMax: 1_048_576,
   });
   t.strictSame(extraction.derived, []);
@@ -73,6 +75,9 @@ t.test('every single setting has a flag name and a variable', async (t) => {
   const values: Record<string, string> = {
     'streams.replicas': '3',
     'streams.storage': 'memory',
+    'limits.partialMatches': '3',
+    'limits.stateBytes': '3000',
+    'limits.onLimit': 'dropNewest',
     shards: '3',
     actorsMax: '3',
     heartbeat: '100ms',
@@ -103,6 +108,7 @@ t.test('every single setting has a flag name and a variable', async (t) => {
     ),
     streams: { replicas: 3, storage: 'memory' },
     rules: [{ pattern: 'x', at: { file: '$CORRAL_RULES', line: 1, column: 1 } }],
+    limits: { partialMatches: 3, stateBytes: 3_000, onLimit: 'dropNewest' },
     shards: 3,
     actorsMax: 3,
     heartbeat: 100,
@@ -186,6 +192,17 @@ t.test('what is no configuration at all is said in one problem each', async (t) 
   t.match(wrong(`${LEAST}---\n${LEAST}`), [/CONFIG_DOCUMENTS/]);
   t.strictSame(wrong(`${LEAST}sources: {b: {stream: B}}\n`), ['3:1 CONFIG_FIELD_TWICE']);
   t.strictSame(wrong('sources: {}\nrules: a'), ['1:10 CONFIG_SOURCES']);
+});
+
+t.test('limits hold for rules that leave theirs open, and are checked as theirs are', async (t) => {
+  t.strictSame(good(`${LEAST}limits: {stateBytes: 2048}\n`).limits, { ...DEFAULTS.limits, stateBytes: 2_048 });
+  t.strictSame(wrong(`${LEAST}limits: {partialMatches: 0, stateBytes: 1, onLimit: keep, timers: 5}\n`), [
+    '3:26 CONFIG_TYPE',
+    '3:41 CONFIG_TYPE',
+    '3:53 CONFIG_TYPE',
+    '3:59 CONFIG_FIELD_UNKNOWN',
+  ]);
+  t.strictSame(wrong(`${LEAST}limits: few\n`), ['3:9 CONFIG_TYPE']);
 });
 
 t.test('a heartbeat slower than half a lease is refused', async (t) => {
@@ -293,8 +310,14 @@ t.test('the command', async (t) => {
     'corral.yaml': 'sources: {auth: {stream: AUTH, start: soon}}\nrules: rule.yaml\n',
     'rule.yaml': 'rule: a\nfrom: auth\nkey: event.ip\npattern: [{begin: x, where: "event.ok &&"}]\n',
     'good.yaml': 'rule: a\nfrom: auth\nkey: event.ip\npattern: [{begin: x}]\n',
+    'limits.yaml':
+      'sources: {auth: {stream: AUTH}}\nlimits: {partialMatches: 500, stateBytes: 2048, onLimit: dropOldest}\nrules: good.yaml\n',
+    'loop.yaml':
+      'rule: loop\nfrom: auth\nkey: event.ip\nafterMatch: skipToNext\npattern: [{begin: x, times: 2, greedy: true}, {next: y}]\n',
+    'defined.yaml': 'define: d\nsteps: [{begin: a, where: nope.x == 1}]\n',
+    'using.yaml': 'rule: u\nfrom: auth\nkey: event.ip\npattern: [{begin: {use: d}}]\n',
     'late.yaml':
-      'rule: late\nfrom: auth\nkey: event.key\nwithin: 10s\nonTimeout: emit\n' +
+      'rule: late\nfrom: auth\nkey: event.key\nwithin: 10s\nonTimeout: emit\nlimits: {partialMatches: 7}\n' +
       'pattern: [{begin: x, type: X}, {followedBy: y, type: Y}]\n',
     'late.ndjson': [
       { key: 'a', k: 'X', t: 0 },
@@ -327,6 +350,44 @@ t.test('the command', async (t) => {
   });
   t.test('check of good rules ends with 0', async (t) => {
     t.match(await corral('check', at('good.yaml')), { code: 0, stdout: /no problems.*: 1 rule in 1 file/ });
+  });
+  t.test('check says what bounds each rule, by its own limits, the configuration or the defaults', async (t) => {
+    const bounds = async (...flags: string[]) => {
+      const { code, stdout } = await corral('check', '--json', at('good.yaml'), at('late.yaml'), ...flags);
+      t.equal(code, 0, stdout);
+      const { rules } = JSON.parse(stdout) as {
+        rules: {
+          name: string;
+          version: string;
+          bound: { partialMatches: number; stateBytes: number; livesMs: number };
+        }[];
+      };
+      return rules.map(({ name, version, bound }) => ({ name, version, ...bound }));
+    };
+    const given = await bounds();
+    t.match(given, [
+      { name: 'a', partialMatches: 10_000, stateBytes: 4_194_304, onLimit: 'deadLetter', livesMs: null },
+      { name: 'late', partialMatches: 7, stateBytes: 4_194_304, onLimit: 'deadLetter', livesMs: 10_000 },
+    ]);
+    const configured = await bounds('--config', at('limits.yaml'));
+    t.match(configured, [
+      { name: 'a', partialMatches: 500, stateBytes: 2_048, onLimit: 'dropOldest' },
+      { name: 'late', partialMatches: 7, stateBytes: 2_048, onLimit: 'dropOldest' },
+    ]);
+    t.not(configured[0]?.version, given[0]?.version, 'limits are part of what a rule means');
+    const { stdout } = await corral('check', at('loop.yaml'));
+    t.match(stdout, /^loop {2}pattern over auth, version [0-9a-f]{16}\n {2}bound: /);
+    t.match(stdout, /10,?000 partial matches/);
+    t.match(stdout, / {2}after a match: +Each `x` begins at most one match/);
+    t.match(stdout, /loop\.yaml:5:\d+: warning GREEDY_WITHOUT_EFFECT/);
+    for (const line of stdout.split('\n')) t.ok(line.length < 180, line);
+  });
+  t.test('check shows where a definition is used that has a mistake', async (t) => {
+    const { code, stdout } = await corral('check', at('defined.yaml'), at('using.yaml'));
+    t.equal(code, 2);
+    t.match(stdout, /defined\.yaml:2:27: EXPRESSION_NAME_UNKNOWN/);
+    t.match(stdout, / {2}used at: .*using\.yaml:4:25\n/);
+    t.match(stdout, /1 problem in 2 files/);
   });
   t.test('serve with a bad configuration begins nothing and ends with 2', async (t) => {
     const { code, stdout, stderr } = await corral('serve', '--config', at('corral.yaml'));

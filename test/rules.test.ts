@@ -11,6 +11,7 @@ import { readExtraction } from '../src/core/rules/compile-source.ts';
 import { Problems } from '../src/core/rules/document.ts';
 import { FieldReader } from '../src/core/rules/field-reader.ts';
 import { KEY_BYTES_MAX, keyText, keyValue } from '../src/core/rules/key-text.ts';
+import { readModule } from '../src/core/rules/module-document.ts';
 import { ruleSchema } from '../src/core/rules/rule-schema.ts';
 import type { KeyValue, RuleSet } from '../src/core/rules/rule-set.ts';
 import { readYaml } from '../src/core/rules/yaml-document.ts';
@@ -118,6 +119,33 @@ within: 1h
 afterMatch: skipPastLastEvent
 onTimeout: emit
 limits: {partialMatches: 200, onLimit: dropOldest}
+`;
+
+const LOCKED = `
+define: failed-then-locked
+description: Failures that lock an account.
+steps:
+  - begin: failed
+    type: LoginFailed
+    times: 2
+  - followedBy: locked
+    type: AccountLocked
+    where: event.user == last(failed).user
+`;
+
+const TWO_USES = `
+rule: unlocked
+from: auth
+key: event.k
+pattern:
+  - begin: {use: failed-then-locked, as: first}
+  - followedBy: {use: failed-then-locked, as: again}
+    optional: true
+  - followedBy: reset
+    type: Reset
+    where: event.user == first_locked.user
+afterMatch: skipPastLastEvent
+emit: {by: "\${reset.by}", failures: "\${size(first_failed) + size(again_failed)}"}
 `;
 
 /** A rule with one step; \`more\` replaces or adds fields. */
@@ -562,9 +590,222 @@ t.test('sources have expressions of their own, which never throw', (t) => {
 
 t.test('the JSON Schema takes the sample rules and no unknown field', (t) => {
   const validate = new Ajv({ strict: false }).compile(ruleSchema);
-  for (const yaml of [BREAK_IN, CARD_TESTING]) t.ok(validate(parse(yaml)), JSON.stringify(validate.errors));
+  for (const yaml of [BREAK_IN, CARD_TESTING, LOCKED, TWO_USES])
+    t.ok(validate(parse(yaml)), JSON.stringify(validate.errors));
   t.notOk(validate(parse(BREAK_IN.replace('within', 'wihtin'))));
   t.notOk(validate(parse(BREAK_IN.replace('times: {min: 5}', 'times: {least: 5}'))));
+  t.notOk(validate(parse(LOCKED.replace('steps:', 'pattern:'))));
+  t.notOk(validate(parse(TWO_USES.replace('as: first', 'is: first'))));
+  t.notOk(validate(parse(small({ steps: '[{begin: a}]' }))), 'a rule has no steps of its own');
+  t.end();
+});
+
+t.test('a definition is used by name, in any file, as the group of its steps with names of their own', (t) => {
+  const user = { user: 'ann' };
+  const locked = [event('LoginFailed', user), event('LoginFailed', user), event('AccountLocked', user)];
+  const other = event('AccountLocked', { user: 'bob' });
+  const events = [...locked, locked[0]!, locked[1]!, other, locked[2]!, event('Reset', { ...user, by: 'eve' })];
+  for (const yaml of [`${LOCKED}---${TWO_USES}`, `${TWO_USES}---${LOCKED}`]) {
+    const { emissions, incidents } = run(ruleSet(yaml), events);
+    t.same(incidents, []);
+    t.same(
+      emissions.map((one) => one.events.map(({ step, count }) => `${step} ${count}`)),
+      [['first_failed 2', 'first_locked 1', 'again_failed 2', 'again_locked 1', 'reset 1']],
+      'the condition on locked looks at the failures of its own use',
+    );
+    t.same(emissions[0]?.emit, { by: 'eve', failures: 4 });
+  }
+  const nested = `define: outer\nsteps: [{begin: {use: failed-then-locked, as: inner}}, {next: end, where: event.n == inner_locked.n}]`;
+  const rule = small({
+    pattern: '[{begin: {use: outer, as: o}}]',
+    afterMatch: 'noSkip',
+    emit: '$' + '{o_inner_locked.n}',
+  });
+  const chosen = small({
+    rule: 'chosen',
+    pattern: '[{begin: {anyOf: [{use: failed-then-locked}, {begin: other, type: Reset}]}}]',
+    afterMatch: 'noSkip',
+  });
+  const set = ruleSet([LOCKED, nested, rule, chosen].join('\n---\n'));
+  const found = run(set, [...locked, event('Any')]).emissions;
+  t.same(
+    found.map((one) => one.events.map(({ step }) => step)),
+    [['o_inner_failed', 'o_inner_locked', 'o_end']],
+  );
+  t.end();
+});
+
+t.test('a rule that uses definitions is the rule with their steps written out', (t) => {
+  const whole = `
+rule: unlocked
+from: auth
+key: event.k
+pattern:
+  - begin:
+      steps:
+        - begin: failed
+          type: LoginFailed
+          times: 2
+        - followedBy: locked
+          type: AccountLocked
+          where: event.user == last(failed).user
+  - followedBy: reset
+    type: Reset
+    where: event.user == locked.user
+afterMatch: skipPastLastEvent
+`;
+  const using = `
+rule: unlocked
+from: auth
+key: event.k
+pattern:
+  - begin: {use: failed-then-locked}
+  - followedBy: reset
+    type: Reset
+    where: event.user == locked.user
+afterMatch: skipPastLastEvent
+`;
+  const version = (yaml: string): string => ruleSet(yaml).rules[0]!.version;
+  const base = version(whole);
+  t.equal(version(`${using}---${LOCKED}`), base);
+  t.equal(
+    version(
+      `${using}---${LOCKED.replace('Failures', 'Other words')}---\n${LOCKED.replace('failed-then-locked', 'unused')}`,
+    ),
+    base,
+  );
+  t.not(version(`${using}---${LOCKED.replace('times: 2', 'times: 3')}`), base);
+  const named = using
+    .replace('{use: failed-then-locked}', '{use: failed-then-locked, as: a}')
+    .replace('== locked', '== a_locked');
+  t.equal(
+    version(`${named}---${LOCKED}`),
+    version(
+      whole
+        .replace('begin: failed', 'begin: a_failed')
+        .replace('By: locked', 'By: a_locked')
+        .replace('last(failed)', 'last(a_failed)')
+        .replace('== locked', '== a_locked'),
+    ),
+  );
+  const prefixed = (condition: string): string =>
+    version(
+      `define: d\nsteps: [{begin: b, times: {min: 1}, where: '${condition}'}]\n---\n${small({ pattern: '[{begin: {use: d, as: a}}]', afterMatch: 'noSkip' })}`,
+    );
+  t.not(
+    prefixed('b.exists(a_b, a_b.x > b[0].x)'),
+    prefixed('b.exists(a_b, a_b.x > a_b.x)'),
+    'variables are not taken for steps',
+  );
+  t.end();
+});
+
+t.test('what is wrong with a definition is told once, with the uses it matters to', (t) => {
+  const problems = (yaml: string): string[] => {
+    const compiled = compile(yaml);
+    const found = compiled.ok ? compiled.warnings : compiled.problems;
+    return found.map(({ at, code, usedAt }) =>
+      [`${at.line}:${at.column}`, code, ...(usedAt ?? []).map(({ line, column }) => `${line}:${column}`)].join(' '),
+    );
+  };
+  const uses = (...names: string[]): string =>
+    names
+      .map((name, index) => small({ rule: `r${index}`, pattern: `[{begin: {use: ${name}}}]`, afterMatch: 'noSkip' }))
+      .join('\n---\n');
+  const d = (steps: string, name = 'd'): string => `define: ${name}\nsteps: ${steps}\n---\n`;
+  t.same(problems(`${d('[{begin: a, where: nope.x == 1, tpye: A}]')}${uses('d', 'd')}`), [
+    '2:27 EXPRESSION_NAME_UNKNOWN 7:25 13:25',
+    '2:40 RULE_FIELD_UNKNOWN 7:25 13:25',
+  ]);
+  t.same(problems(`${d('[{begin: a, where: nope.x == 1}]')}${uses('d', 'd')}`), [
+    '2:27 EXPRESSION_NAME_UNKNOWN 7:25 13:25',
+  ]);
+  t.same(
+    problems(`${d('[{begin: a}, {next: {use: e}}]')}${d('[{begin: b, where: a.x == 1}]', 'e')}${uses('d')}`),
+    ['5:27 EXPRESSION_NAME_UNKNOWN 2:34 10:25'],
+    'a definition sees its own steps only',
+  );
+  t.same(
+    problems(`${d('[{begin: a, where: nope.x == 1}]')}${small()}`),
+    ['2:27 EXPRESSION_NAME_UNKNOWN'],
+    'used by no rule',
+  );
+  t.same(problems(`${d('[{begin: a}]')}${small()}`), ['1:9 DEFINITION_UNUSED']);
+  t.same(problems(`${d('[{begin: a}]')}${uses('dd')}`), ['7:25 DEFINITION_UNKNOWN']);
+  const unknown = compile(`${d('[{begin: a}]', 'failed')}${uses('faild')}`);
+  t.match(unknown.ok ? '' : unknown.problems[0]?.fix, 'did you mean `failed`?');
+  t.same(problems(`${d('[{begin: {use: e}}]')}${d('[{begin: {use: d}}]', 'e')}${uses('d')}`), [
+    '5:23 DEFINITION_CIRCLE',
+  ]);
+  t.same(problems(`${d('[{begin: {use: d}}]')}${small()}`), ['2:23 DEFINITION_CIRCLE']);
+  t.same(problems(`${d('[{begin: a}]')}${d('[{begin: a}]')}${uses('d')}`), ['4:9 DEFINITION_NAME']);
+  t.same(problems(`define: d\n---\n${uses('d')}`), ['1:1 DEFINITION_STEPS']);
+  t.same(problems(`define: d\nrule: r\nsteps: [{begin: a}]\n---\n${uses('d')}`), ['2:1 DEFINITION_NAME']);
+  const twice = small({ pattern: '[{begin: {use: d}}, {next: {use: d}}]' });
+  t.same(problems(`${d('[{begin: a}]')}${twice}`), ['7:43 STEP_NAME_TWICE']);
+  t.same(problems(`${d('[{begin: a}]')}${twice.replace('d}}]', 'd, as: x}}]')}`), []);
+  t.same(problems(`${d('[{begin: a}]')}${small({ pattern: '[{begin: {use: d, type: A}}]' })}`), ['7:28 STEP_GROUP']);
+  t.same(problems(`${d('[{begin: a}]')}${small({ pattern: '[{use: d}]' })}`), ['7:11 STEP_VERB', '7:12 STEP_GROUP']);
+  const eight = Array.from({ length: 9 }, (_, at) =>
+    d(`[{begin: {use: d${at + 1}, as: a}}, {next: {use: d${at + 1}, as: b}}]`, `d${at}`),
+  );
+  t.match(
+    problems(`${eight.join('')}${d('[{begin: a}]', 'd9')}${uses('d0')}`).at(0),
+    'RULE_TOO_LARGE',
+    'many uses of uses are refused, not followed',
+  );
+  t.end();
+});
+
+t.test(
+  'functions of a definition see its own steps by their own names, and enter the versions of the rules that use it',
+  (t) => {
+    const condition = (event: unknown, taken: unknown): boolean =>
+      (event as { n: number }).n > (taken as { a: { n: number } }).a.n && Object.keys(taken as object).join() === 'a,b';
+    const compiledWith = (digest: string): RuleSet => {
+      const problems = new Problems();
+      const documents = [
+        ...readModule(
+          'd.ts',
+          { define: 'd', steps: [{ begin: 'a' }, { next: 'b', where: condition }] },
+          digest,
+          problems,
+        ),
+        ...readYaml(
+          'r.yaml',
+          `${small({ pattern: '[{begin: x}, {next: {use: d, as: u}}]' })}\n---\n${small({ rule: 'other' })}`,
+          problems,
+        ),
+      ];
+      const compiled = compileRules(documents, { sources: SOURCES }, problems);
+      if (!compiled.ok) throw new Error(JSON.stringify(compiled.problems));
+      return compiled.ruleSet;
+    };
+    const set = compiledWith('1');
+    t.equal(run(set, [event('A'), event('A', { n: 1 }), event('A', { n: 2 })]).emissions.length, 1);
+    const versions = (rules: RuleSet): readonly string[] => rules.rules.map(({ version }) => version);
+    const [using, other] = versions(compiledWith('2'));
+    t.not(using, versions(set)[0]);
+    t.equal(other, versions(set)[1]);
+    t.end();
+  },
+);
+
+t.test('late events are dropped unless the rule wants them, and only those that it would have seen', (t) => {
+  const [rule] = ruleSet(small()).rules;
+  t.equal(rule?.onLate, 'drop');
+  t.equal(ruleSet(small({ onLate: 'drop' })).rules[0]?.version, rule?.version);
+  const [side] = ruleSet(small({ onLate: 'sideOutput', where: 'event.n + 1 > 2' })).rules;
+  t.equal(side?.onLate, 'sideOutput');
+  t.not(ruleSet(small({ onLate: 'sideOutput' })).rules[0]?.version, rule?.version);
+  t.same(problemsOf(small({ onLate: 'keep' })), ['5:9 RULE_TYPE']);
+  t.equal(rule?.accepts(event('A')), true);
+  t.equal(rule?.accepts(event('A', {}, { source: 'payments' })), false);
+  t.same(
+    [2, 1, 'x'].map((n) => side?.accepts(event('Z', { n }))),
+    [true, false, false],
+  );
+  t.same(run(ruleSet(small({ onLate: 'sideOutput', where: 'event.n + 1 > 2' })), [event('A', { n: 5 })]).incidents, []);
   t.end();
 });
 

@@ -2,12 +2,13 @@ import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { DEFAULT_FILE, loadConfig } from '../config/load-config.ts';
 import { ruleFiles } from '../config/rule-files.ts';
-import type { CompiledRules } from '../core/rules/compile-rules.ts';
+import type { CompiledRules, CompileOptions } from '../core/rules/compile-rules.ts';
 import type { Problem } from '../core/rules/problem.ts';
+import type { CompiledRule } from '../core/rules/rule-set.ts';
 import { EXIT, EXIT_HELP, type Exit } from './exit-code.ts';
 import { counted, formatProblems } from './format-problems.ts';
 import { loadRules } from './load-rules.ts';
-import { paintFor } from './paint.ts';
+import { type Paint, paintFor } from './paint.ts';
 
 interface Flags {
   readonly config?: string;
@@ -16,7 +17,9 @@ interface Flags {
 
 const HELP = `
 Without files, the rules of the configuration are checked. Sources are checked against the configuration when there is
-one (--config, CORRAL_CONFIG or ./corral.yaml).
+one (--config, CORRAL_CONFIG or ./corral.yaml), which also gives the limits that rules leave open.
+
+For each rule it says what bounds the state of one key, and what happens after a match.
 
 ${EXIT_HELP}
 
@@ -41,17 +44,17 @@ async function check(patterns: readonly string[], flags: Flags): Promise<Exit> {
   const withConfig =
     flags.config !== undefined || !!process.env.CORRAL_CONFIG || patterns.length === 0 || existsSync(DEFAULT_FILE);
   const problems: Problem[] = [];
-  let sources: readonly string[] | undefined;
+  let options: CompileOptions = { sources: undefined };
   let files: readonly string[] = patterns.flatMap((pattern) => ruleFiles('.', pattern));
   if (withConfig) {
     const rules = patterns.length === 0 ? undefined : patterns;
     const loaded = loadConfig({ file: flags.config, flags: {}, environment: process.env, rules });
     if (loaded.ok) {
-      sources = loaded.config.sources.map(({ name }) => name);
+      options = { sources: loaded.config.sources.map(({ name }) => name), limits: loaded.config.limits };
       files = loaded.ruleFiles;
     } else problems.push(...loaded.problems);
   }
-  const compiled = await loadRules(files, { sources });
+  const compiled = await loadRules(files, options);
   if (!compiled.ok) problems.push(...compiled.problems);
   if (flags.json) printJson(compiled, problems);
   else printText(compiled, problems, files.length);
@@ -60,7 +63,16 @@ async function check(patterns: readonly string[], flags: Flags): Promise<Exit> {
 
 function rulesOf(compiled: CompiledRules): readonly object[] {
   if (!compiled.ok) return [];
-  return compiled.ruleSet.rules.map(({ name, version, kind, sources }) => ({ name, version, kind, sources }));
+  return compiled.ruleSet.rules.map(({ name, version, kind, sources, onLate, bound, afterMatch }) => ({
+    name,
+    version,
+    kind,
+    sources,
+    onLate,
+    // JSON has no Infinity: what is not bounded is null there.
+    bound,
+    afterMatch,
+  }));
 }
 
 function printJson(compiled: CompiledRules, problems: readonly Problem[]): void {
@@ -70,8 +82,10 @@ function printJson(compiled: CompiledRules, problems: readonly Problem[]): void 
 
 function printText(compiled: CompiledRules, problems: readonly Problem[], files: number): void {
   const paint = paintFor(process.stdout);
-  const all = [...compiled.warnings, ...problems];
-  if (all.length > 0) process.stdout.write(`${formatProblems(all, paint)}\n`);
+  const blocks = compiled.ok ? compiled.ruleSet.rules.map((rule) => describe(rule, paint)) : [];
+  if (compiled.warnings.length > 0) blocks.push(formatProblems(compiled.warnings, paint, 'warning'));
+  if (problems.length > 0) blocks.push(formatProblems(problems, paint));
+  for (const block of blocks) process.stdout.write(`${block}\n`);
   const warned = compiled.warnings.length === 0 ? '' : `, ${counted(compiled.warnings.length, 'warning')}`;
   if (problems.length > 0) {
     process.stdout.write(`${paint.red(counted(problems.length, 'problem'))}${warned} in ${counted(files, 'file')}\n`);
@@ -81,4 +95,32 @@ function printText(compiled: CompiledRules, problems: readonly Problem[], files:
       `${paint.green('no problems')}${warned}: ${counted(rules, 'rule')} in ${counted(files, 'file')}\n`,
     );
   }
+}
+
+/** Where lines of sentences end. */
+const WIDTH = 100;
+
+/** A rule in a few lines: what it is, what bounds it, and what its choice of matches means. */
+function describe({ name, kind, sources, version, bound, afterMatch }: CompiledRule, paint: Paint): string {
+  const lines = [`${paint.bold(name)}  ${paint.dim(`${kind} over ${sources.join(', ')}, version ${version}`)}`];
+  if (bound !== undefined) lines.push(...labelled('bound', bound.sentence, paint));
+  if (afterMatch !== undefined) lines.push(...labelled('after a match', afterMatch, paint));
+  return `${lines.join('\n')}\n`;
+}
+
+/** A sentence broken into lines beside its label. */
+function labelled(label: string, sentence: string, paint: Paint): readonly string[] {
+  const margin = '  '.padEnd(18);
+  const lines: string[] = [];
+  let line = '';
+  for (const word of sentence.split(' ')) {
+    if (line !== '' && margin.length + line.length + word.length >= WIDTH) {
+      lines.push(line);
+      line = '';
+    }
+    line += line === '' ? word : ` ${word}`;
+  }
+  lines.push(line);
+  const first = `  ${paint.dim(`${label}:`)}`.padEnd(margin.length + paint.dim('').length);
+  return lines.map((text, index) => `${index === 0 ? first : margin}${text}`);
 }

@@ -97,7 +97,7 @@ async function prepare(natsUrl: string, log: TerminalLog): Promise<Setup | undef
   const flags = { 'nats.url': natsUrl, 'http.host': '127.0.0.1', 'http.port': '0' } as const;
   const files = RULES.map((name) => join(FOLDER, `${name}.yaml`));
   const loaded = loadConfig({ file: join(FOLDER, 'corral.yaml'), flags, environment: {}, rules: files });
-  const rules = loaded.ok ? await loadRules(files, { sources: ['auth'] }) : undefined;
+  const rules = loaded.ok ? await loadRules(files, { sources: ['auth'], limits: loaded.config.limits }) : undefined;
   if (loaded.ok && rules?.ok) return { config: loaded.config, rules: rules.ruleSet };
   const problems = loaded.ok ? (rules?.ok === false ? rules.problems : []) : loaded.problems;
   log.line(formatProblems(problems, paintFor(process.stdout)));

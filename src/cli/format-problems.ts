@@ -5,19 +5,35 @@ import type { Paint } from './paint.ts';
 
 /** A longer line is cut around the column, so that the caret stays in sight. */
 const WIDTH_MAX = 110;
+/** Most uses of a definition that are named. */
+const USES_SHOWN = 5;
 
 /**
  * Problems as a person reads them: the place as editors and terminals link it, what is wrong, the line with a caret,
  * and the way out.
  */
-export function formatProblems(problems: readonly Problem[], paint: Paint): string {
+export function formatProblems(
+  problems: readonly Problem[],
+  paint: Paint,
+  kind: 'problem' | 'warning' = 'problem',
+): string {
   const linesOf = reader();
-  const blocks = problems.map(({ code, at, message, fix }) => {
-    const where = isGiven(at) ? at.file.replace(/^\$/, '') : `${at.file}:${at.line}:${at.column}`;
+  const blocks = problems.map(({ code, at, message, fix, usedAt }) => {
+    const what = kind === 'problem' ? paint.red(code) : paint.yellow(`warning ${code}`);
     const shown = excerpt(linesOf(at.file), at, paint);
-    return `${paint.bold(where)}: ${paint.red(code)}: ${message}\n${shown}  ${paint.green('fix:')} ${fix}\n`;
+    const used = usedAt === undefined ? '' : `  ${paint.dim('used at:')} ${usesIn(usedAt)}\n`;
+    return `${paint.bold(written(at))}: ${what}: ${message}\n${shown}${used}  ${paint.green('fix:')} ${fix}\n`;
   });
   return blocks.join('\n');
+}
+
+/** As editors and terminals link it; a flag or variable by its name. */
+const written = (at: Place): string =>
+  isGiven(at) ? at.file.replace(/^\$/, '') : `${at.file}:${at.line}:${at.column}`;
+
+function usesIn(places: readonly Place[]): string {
+  const shown = places.slice(0, USES_SHOWN).map(written).join(', ');
+  return places.length > USES_SHOWN ? `${shown} and ${places.length - USES_SHOWN} more` : shown;
 }
 
 /** "6 problems" */

@@ -63,7 +63,10 @@ async function serve(flags: Flags): Promise<Exit> {
     environment: process.env,
   });
   const rules = loaded.ok
-    ? await loadRules(loaded.ruleFiles, { sources: loaded.config.sources.map(({ name }) => name) })
+    ? await loadRules(loaded.ruleFiles, {
+        sources: loaded.config.sources.map(({ name }) => name),
+        limits: loaded.config.limits,
+      })
     : undefined;
   const problems = [...(loaded.ok ? [] : loaded.problems), ...(rules === undefined || rules.ok ? [] : rules.problems)];
   if (!loaded.ok || rules === undefined || !rules.ok) {

@@ -26,8 +26,17 @@ const Source = Type.Object(
     ),
     disorder: Type.Optional(
       Duration(
-        'How far out of order events may come: deadlines wait so much longer. 0 by default; what comes later is late.',
+        'How far out of order events may come: they are sorted, and deadlines wait so much longer. 0 by default; what comes later is late.',
       ),
+    ),
+    idleAfter: Type.Optional(
+      Type.Union([Type.Literal('never'), Duration('')], {
+        default: '2s',
+        description: 'Silence after which time moves on without events, this far behind; never = it waits for events.',
+      }),
+    ),
+    watermarkPer: Type.Optional(
+      Expression('Whose clock an event was timed by: each publisher so named gets a watermark of its own.'),
     ),
     eventBytesMax: Type.Optional(
       Type.Integer({ minimum: 1, default: 1_048_576, description: 'Largest event in bytes; larger are dead letters.' }),
@@ -103,6 +112,25 @@ export const configSchema = Type.Object(
     rules: Type.Union([Type.String(), Type.Array(Type.String())], {
       description: 'Rule files: paths, folders or patterns such as rules/*.yaml, relative to this file.',
     }),
+    limits: Type.Optional(
+      Type.Object(
+        {
+          partialMatches: Type.Optional(
+            Type.Integer({ minimum: 1, default: 10_000, description: 'Most partial matches of one key.' }),
+          ),
+          stateBytes: Type.Optional(
+            Type.Integer({ minimum: 1_024, default: 4_194_304, description: 'Most bytes of state of one key.' }),
+          ),
+          onLimit: Type.Optional(
+            Type.Union([Type.Literal('dropOldest'), Type.Literal('dropNewest'), Type.Literal('deadLetter')], {
+              default: 'deadLetter',
+              description: 'What happens then to a partial match.',
+            }),
+          ),
+        },
+        { additionalProperties: false, description: 'For each rule that leaves its own limits open.' },
+      ),
+    ),
     shards: Type.Optional(
       Type.Integer({
         minimum: 1,

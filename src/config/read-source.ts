@@ -1,6 +1,6 @@
 import type { SourceSettings, Start } from '../core/events/source-settings.ts';
-import { readExtraction, SOURCE_EXPRESSIONS } from '../core/rules/compile-source.ts';
-import type { DocumentField, DocumentNode, Problems } from '../core/rules/document.ts';
+import { readExtraction, readPublisher, SOURCE_EXPRESSIONS } from '../core/rules/compile-source.ts';
+import type { DocumentField, Problems } from '../core/rules/document.ts';
 import { FieldReader, nodeName } from '../core/rules/field-reader.ts';
 import { DURATION_FORM, parseDuration } from '../core/time/parse-duration.ts';
 import { parseInstant } from '../core/time/parse-instant.ts';
@@ -10,7 +10,10 @@ import { NAME_FORM } from './name-forms.ts';
 export const EVENT_BYTES_MAX = 1_048_576;
 export const FORMATS = ['auto', 'json', 'cloudevents', 'msgpack'] as const;
 
-const PLAIN_FIELDS = ['stream', 'subject', 'format', 'start', 'disorder', 'eventBytesMax'];
+/** Default of `idleAfter`. */
+export const IDLE_AFTER = duration(2000);
+
+const PLAIN_FIELDS = ['stream', 'subject', 'format', 'start', 'disorder', 'idleAfter', 'watermarkPer', 'eventBytesMax'];
 
 /** Reads one entry of `sources`; undefined when it has not even a stream. Its expressions are compiled here. */
 export function readSource({ name, namePlace, value }: DocumentField, problems: Problems): SourceSettings | undefined {
@@ -36,7 +39,9 @@ export function readSource({ name, namePlace, value }: DocumentField, problems: 
     subject: reader.text('subject'),
     format: reader.oneOf('format', FORMATS) ?? 'auto',
     start: readStart(reader, problems),
-    disorder: readDisorder(reader.get('disorder'), problems),
+    disorder: readLength(reader, 'disorder', duration(0), problems),
+    idleAfter: readIdleAfter(reader, problems),
+    publisher: readPublisher(reader, problems),
     extraction: readExtraction(reader, problems),
     eventBytesMax: reader.integer('eventBytesMax', 1) ?? EVENT_BYTES_MAX,
   };
@@ -60,13 +65,26 @@ function readStart(reader: FieldReader, problems: Problems): Start {
   return { kind: 'now' };
 }
 
+function readIdleAfter(reader: FieldReader, problems: Problems): DurationMs {
+  const node = reader.get('idleAfter');
+  if (node?.kind === 'scalar' && node.text === 'never') return duration(Number.POSITIVE_INFINITY);
+  return readLength(reader, 'idleAfter', IDLE_AFTER, problems, 'never, ');
+}
+
 /** Zero needs no unit. */
-function readDisorder(node: DocumentNode | undefined, problems: Problems): DurationMs {
-  if (node === undefined) return duration(0);
+function readLength(
+  reader: FieldReader,
+  name: string,
+  absent: DurationMs,
+  problems: Problems,
+  alsoTakes = '',
+): DurationMs {
+  const node = reader.get(name);
+  if (node === undefined) return absent;
   if (node.kind === 'scalar' && node.value === 0) return duration(0);
   const length = node.kind === 'scalar' ? parseDuration(node.text) : undefined;
   if (length !== undefined) return length;
-  const message = `\`disorder\` is ${nodeName(node)}, not a duration`;
-  problems.add('CONFIG_DURATION', node.place, message, `give 0, or ${DURATION_FORM}`);
-  return duration(0);
+  const message = `\`${name}\` is ${nodeName(node)}, not a duration`;
+  problems.add('CONFIG_DURATION', node.place, message, `give 0, ${alsoTakes}or ${DURATION_FORM}`);
+  return absent;
 }

@@ -107,6 +107,7 @@ export async function startNode({ config, rules, node, logger }: NodeOptions): P
         heartbeat: config.heartbeat,
         actorsMax: config.actorsMax,
         atEnd: 'stop',
+        finite: false,
       },
     );
     corral.start();

@@ -11,7 +11,7 @@ import type { FailureSink } from './failure-sink.ts';
 import { callFunction, dataOf, eventMeta, takenValues } from './function-values.ts';
 import type { ExpressionSource } from './rule-source.ts';
 import { type EventPredicate, mayPass, type SharedPredicates } from './shared-predicates.ts';
-import type { StepEntry } from './step-table.ts';
+import type { VisibleStep } from './step-table.ts';
 
 /** A condition of a pattern, and what is known of it. */
 export interface CompiledCondition {
@@ -32,7 +32,8 @@ export interface CompiledCondition {
 /** What the conditions of one rule share. */
 export interface ConditionContext {
   readonly scope: Scope;
-  readonly steps: readonly StepEntry[];
+  /** The steps that can be named here. */
+  readonly steps: readonly VisibleStep[];
   readonly shared: SharedPredicates;
   readonly sink: FailureSink;
   readonly problems: Problems;

@@ -10,7 +10,7 @@ import type { FailureSink } from './failure-sink.ts';
 import { callFunction, dataOf, eventMeta, takenValues } from './function-values.ts';
 import type { KeyValue } from './rule-set.ts';
 import { splitTemplate } from './split-template.ts';
-import type { StepEntry } from './step-table.ts';
+import type { VisibleStep } from './step-table.ts';
 
 /** Makes the value of `emit` for one match. */
 export type Build = (taken: Taken, key: KeyValue) => unknown;
@@ -30,7 +30,7 @@ const NO_EVENT = undefined as unknown as Event;
 export function compileEmit(
   node: DocumentNode,
   scope: Scope,
-  steps: readonly StepEntry[],
+  steps: readonly VisibleStep[],
   sink: FailureSink,
   problems: Problems,
 ): CompiledEmit {
@@ -48,11 +48,11 @@ class EmitCompiler {
   readonly reads: Expression['uses'][] = [];
   readsAll = false;
   private readonly scope: Scope;
-  private readonly steps: readonly StepEntry[];
+  private readonly steps: readonly VisibleStep[];
   private readonly sink: FailureSink;
   private readonly problems: Problems;
 
-  constructor(scope: Scope, steps: readonly StepEntry[], sink: FailureSink, problems: Problems) {
+  constructor(scope: Scope, steps: readonly VisibleStep[], sink: FailureSink, problems: Problems) {
     this.scope = scope;
     this.steps = steps;
     this.sink = sink;

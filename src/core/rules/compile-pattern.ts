@@ -11,10 +11,11 @@ import type {
 import { compileAfterMatch } from './after-match.ts';
 import { type CompiledCondition, type ConditionContext, compileCondition } from './compile-condition.ts';
 import type { Problems } from './document.ts';
-import type { FailureSink } from './failure-sink.ts';
-import type { RuleSource, StageSource, Verb } from './rule-source.ts';
-import type { SharedPredicates } from './shared-predicates.ts';
-import { isBan, type Position, type StepEntry, scopeSteps, stepTable } from './step-table.ts';
+import { FailureSink } from './failure-sink.ts';
+import { withDefaults } from './read-limits.ts';
+import type { RuleSource, StageSource, UseSource, Verb } from './rule-source.ts';
+import { SharedPredicates } from './shared-predicates.ts';
+import { isBan, type Position, type StepEntry, scopeSteps, stepTable, visibleSteps } from './step-table.ts';
 
 /** What a rule leaves open. */
 export interface PatternDefaults {
@@ -50,15 +51,9 @@ export function compilePatternParts(
   sink: FailureSink,
   problems: Problems,
 ): PatternParts {
-  const steps = stepTable(source.stages, problems);
-  const compiler = new StageCompiler(steps, shared, sink, problems);
-  const stages = source.stages.map((stage) => compiler.stage(stage));
+  const { steps, stages, compiler } = compileStages(source.stages, shared, sink, problems);
   const afterMatch = compileAfterMatch(source, steps, problems);
-  const limits = {
-    partialMatches: source.limits.partialMatches ?? defaults.limits.partialMatches,
-    stateBytes: source.limits.stateBytes ?? defaults.limits.stateBytes,
-    onLimit: source.limits.onLimit ?? defaults.limits.onLimit,
-  };
+  const limits = withDefaults(source.limits, defaults.limits);
   const names = steps.map(({ content }) => content.name);
   const pattern = {
     steps: names,
@@ -76,6 +71,22 @@ export function compilePatternParts(
     strict: compiler.strict,
     meaning,
   };
+}
+
+/** Compiles the steps of a definition that no rule uses, to find what is wrong in them. */
+export function checkStages(stages: readonly StageSource[], problems: Problems): void {
+  compileStages(stages, new SharedPredicates(), new FailureSink(), problems);
+}
+
+function compileStages(
+  sources: readonly StageSource[],
+  shared: SharedPredicates,
+  sink: FailureSink,
+  problems: Problems,
+): { readonly steps: readonly StepEntry[]; readonly stages: readonly Stage[]; readonly compiler: StageCompiler } {
+  const steps = stepTable(sources, problems);
+  const compiler = new StageCompiler(steps, shared, sink, problems);
+  return { steps, stages: sources.map((stage) => compiler.stage(stage)), compiler };
 }
 
 class StageCompiler {
@@ -216,14 +227,14 @@ class StageCompiler {
     const own = this.steps.filter(({ stage, position }) => stage === source || position.loops.includes(source));
     const last = own.at(-1);
     const position: Position = last === undefined ? NOWHERE : { ...last.position, at: last.index + 0.5 };
-    const compiled = this.compile(`until of ${own[0]?.content.name}`, undefined, source.until, position);
+    const compiled = this.compile(`until of ${own[0]?.content.name}`, undefined, source.until, position, source.use);
     this.untils.set(source, compiled);
     return compiled.condition;
   }
 
   private conditionOf(entry: StepEntry): Quantifier['until'] {
     const { name, types, where } = entry.content;
-    const compiled = this.compile(`where of ${name}`, types, where, entry.position);
+    const compiled = this.compile(`where of ${name}`, types, where, entry.position, entry.stage.use);
     this.wheres.set(entry.stage, compiled);
     return compiled.condition;
   }
@@ -233,11 +244,13 @@ class StageCompiler {
     types: readonly string[] | undefined,
     source: StageSource['until'],
     position: Position,
+    use: UseSource | undefined,
   ): CompiledCondition {
-    const scope = { event: true, key: true, steps: scopeSteps(this.steps, position) };
+    const steps = visibleSteps(this.steps, use);
+    const scope = { event: true, key: true, steps: scopeSteps(steps, position) };
     const context = {
       scope,
-      steps: this.steps,
+      steps,
       shared: this.shared,
       sink: this.sink,
       problems: this.problems,

@@ -1,4 +1,6 @@
+import type { Event } from '../events/event.ts';
 import { compilePattern } from '../patterns/automaton.ts';
+import { explainBound } from '../patterns/bound.ts';
 import type { Pattern } from '../patterns/pattern.ts';
 import { patternBehaviour } from '../patterns/pattern-behaviour.ts';
 import { overlapping } from './after-match.ts';
@@ -6,6 +8,7 @@ import { type CompiledCondition, compileCondition } from './compile-condition.ts
 import { type CompiledEmit, compileEmit } from './compile-emit.ts';
 import { compilePatternParts, type PatternDefaults, type PatternParts } from './compile-pattern.ts';
 import type { Problems } from './document.ts';
+import { explainAfterMatch } from './explain-after-match.ts';
 import { FailureSink } from './failure-sink.ts';
 import { canonicalJson, hashText } from './hash.ts';
 import type { Place } from './problem.ts';
@@ -13,7 +16,7 @@ import { ruleBehaviour } from './rule-behaviour.ts';
 import type { CompiledRule, KeyValue } from './rule-set.ts';
 import type { RuleSource } from './rule-source.ts';
 import type { SharedPredicates } from './shared-predicates.ts';
-import { scopeSteps } from './step-table.ts';
+import { scopeSteps, visibleSteps } from './step-table.ts';
 
 /** Meaning of the rule language itself: raise it when the same text comes to mean something else. */
 const LANGUAGE = 1;
@@ -40,12 +43,13 @@ export function compileRule(
   problems: Problems,
   warnings: Problems,
 ): RuleCompilation | undefined {
-  const before = problems.list.length;
+  const before = problems.added;
   const sink = new FailureSink();
   const filter = compileFilter(source, shared, sink, problems);
   const parts = compilePatternParts(source, defaults, shared, sink, problems);
-  const scope = { event: false, key: true, steps: scopeSteps(parts.steps) };
-  const emit = source.emit === undefined ? undefined : compileEmit(source.emit, scope, parts.steps, sink, problems);
+  const named = visibleSteps(parts.steps);
+  const scope = { event: false, key: true, steps: scopeSteps(named) };
+  const emit = source.emit === undefined ? undefined : compileEmit(source.emit, scope, named, sink, problems);
   requireAfterMatch(source, problems);
   if (source.stages.length === 0 || source.incomplete) return undefined;
   const compiled = compilePattern({ ...parts.pattern, keep: keepOf(parts, emit) } satisfies Pattern);
@@ -58,14 +62,15 @@ export function compileRule(
   }
   for (const { code, stage, message, fix } of compiled.automaton.warnings)
     warnings.add(code, placeOf(stage), message, fix);
-  if (problems.list.length > before) return undefined;
+  if (problems.added > before) return undefined;
 
   const build = emit?.build;
   const behaviour = patternBehaviour({
     automaton: compiled.automaton,
     emit: (taken, key) => build?.(taken, key as KeyValue),
   });
-  const sees = filter?.condition;
+  const condition = filter?.condition;
+  const sees = condition === undefined ? undefined : (event: Event) => condition(event, NOTHING, '');
   const conditions = parts.strict ? undefined : parts.conditions;
   const rule: CompiledRule = {
     name: source.name,
@@ -75,7 +80,11 @@ export function compileRule(
     labels: source.labels,
     sources: sourcesOf(source),
     types: typesOf(conditions, filter),
-    behaviour: ruleBehaviour(behaviour, sink, sees === undefined ? undefined : (event) => sees(event, NOTHING, '')),
+    onLate: source.onLate,
+    accepts: acceptance(source, sees, sink),
+    bound: explainBound(compiled.automaton),
+    afterMatch: explainAfterMatch(parts.pattern.afterMatch, source.stages, parts.steps),
+    behaviour: ruleBehaviour(behaviour, sink, sees),
   };
   return { rule, conditions, filter };
 }
@@ -84,6 +93,20 @@ const NOTHING = { events: () => [], count: () => 0, first: () => undefined, last
 
 export const sourcesOf = (source: RuleSource): readonly string[] =>
   [...new Set(source.from.map(({ name }) => name))].sort();
+
+function acceptance(
+  source: RuleSource,
+  sees: ((event: Event) => boolean) | undefined,
+  sink: FailureSink,
+): CompiledRule['accepts'] {
+  const names = new Set(sourcesOf(source));
+  return (event) => {
+    if (!names.has(event.source)) return false;
+    const accepted = sees?.(event) ?? true;
+    sink.discard();
+    return accepted;
+  };
+}
 
 function compileFilter(
   source: RuleSource,
@@ -163,6 +186,12 @@ function typesOf(
   return [...new Set(conditions.flatMap(({ types }) => types ?? []))].sort();
 }
 
+/** One module's digest stands as it is, so that a rule with functions and without definitions keeps its version. */
+function digestOf({ digest, definitionDigests }: RuleSource): string | undefined {
+  const distinct = [...new Set([...(digest === undefined ? [] : [digest]), ...definitionDigests])].sort();
+  return distinct.length === 0 ? undefined : distinct.join(' ');
+}
+
 /** The rule's identity: a hash of what it means, whatever its formatting, comments and description. */
 function versionOf(
   source: RuleSource,
@@ -179,9 +208,11 @@ function versionOf(
       where: filter?.text,
       pattern: parts.meaning,
       emit: emit?.meaning,
+      // The default is left out, so that a rule from before it existed keeps its version.
+      onLate: source.onLate === 'drop' ? undefined : source.onLate,
       severity: source.severity,
       labels: source.labels,
-      digest: source.digest,
+      digest: digestOf(source),
     }),
   );
 }

@@ -1,28 +1,25 @@
 import type { PatternLimits } from '../patterns/pattern.ts';
 import { type CompiledKey, compileKey } from './compile-key.ts';
+import { checkStages } from './compile-pattern.ts';
 import { compileRule, type RuleCompilation, sourcesOf } from './compile-rule.ts';
+import { DEFAULT_LIMITS } from './default-limits.ts';
+import { Definitions, isDefinition } from './definitions.ts';
 import { listed, suggestion } from './did-you-mean.ts';
 import { Problems, type RuleDocument } from './document.ts';
 import { hashText } from './hash.ts';
 import { compileKeyspace, keyspaceText } from './keyspaces.ts';
 import type { Problem } from './problem.ts';
 import { readRule } from './read-rule.ts';
+import { StageReader } from './read-stages.ts';
 import type { RuleSet } from './rule-set.ts';
 import type { RuleSource } from './rule-source.ts';
 import { SharedPredicates } from './shared-predicates.ts';
 
-/** What a rule's `limits` leave open. */
-export const DEFAULT_LIMITS: PatternLimits = {
-  partialMatches: 10_000,
-  stateBytes: 4 * 1024 * 1024,
-  onLimit: 'deadLetter',
-};
-
 export interface CompileOptions {
   /** Names of the configured sources; undefined = not known, so `from` is not checked. */
   readonly sources: readonly string[] | undefined;
-  /** Default `DEFAULT_LIMITS`. */
-  readonly limits?: PatternLimits;
+  /** For what the rules' `limits` leave open. Default `DEFAULT_LIMITS`. */
+  readonly limits?: PatternLimits | undefined;
 }
 
 export type CompiledRules =
@@ -40,10 +37,13 @@ export function compileRules(
   problems: Problems = new Problems(),
 ): CompiledRules {
   const warnings = new Problems();
+  const definitions = new Definitions(documents, problems);
   const sources = documents.flatMap((document) => {
-    const source = readRule(document, problems);
+    if (isDefinition(document)) return [];
+    const source = readRule(document, definitions, problems);
     return source === undefined ? [] : [source];
   });
+  checkUnused(definitions, problems, warnings);
   checkNames(sources, problems);
   const defaults = { limits: options.limits ?? DEFAULT_LIMITS };
   const drafts = new Map<string, Draft>();
@@ -95,6 +95,16 @@ function keyOf(source: RuleSource, problems: Problems): CompiledKey | undefined 
   const key = source.key === undefined ? undefined : compileKey(source.key, problems);
   const hasFunction = source.key?.kind === 'parts' && source.key.parts.some(({ kind }) => kind === 'function');
   return key !== undefined && hasFunction ? { ...key, text: `${key.text} of ${source.digest}` } : key;
+}
+
+/** A definition that no rule uses is checked all the same, as far as it can be judged alone. */
+function checkUnused(definitions: Definitions, problems: Problems, warnings: Problems): void {
+  for (const { name, namePlace, steps } of definitions.unused) {
+    const before = problems.added;
+    const stages = steps === undefined ? [] : new StageReader(definitions, problems).stages(steps);
+    if (problems.added === before) checkStages(stages, problems);
+    warnings.add('DEFINITION_UNUSED', namePlace, `no rule uses \`${name}\``, 'use it, or take it out');
+  }
 }
 
 function checkNames(sources: readonly RuleSource[], problems: Problems): void {

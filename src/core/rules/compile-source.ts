@@ -37,6 +37,19 @@ export function readExtraction(reader: FieldReader, problems: Problems): Extract
   };
 }
 
+/** Reads and compiles `watermarkPer`: an expression over an event whose value names the clock that its time is by. */
+export function readPublisher(reader: FieldReader, problems: Problems): Extract | undefined {
+  const node = reader.get('watermarkPer');
+  if (node === undefined) return undefined;
+  if (node.kind === 'scalar' && node.value !== null) return extract(node, 'any', problems);
+  return reader.wrong(
+    node,
+    'watermarkPer',
+    'an expression',
+    'write a CEL expression, such as meta.subject or event.host',
+  );
+}
+
 function readDerived(reader: FieldReader, problems: Problems): Extraction['derived'] {
   const node = reader.get('let');
   if (node === undefined) return [];

@@ -48,7 +48,7 @@ export interface BrokenNode {
   readonly place: Place;
 }
 
-/** One rule as found in a file. */
+/** One rule or definition as found in a file. */
 export interface RuleDocument {
   readonly root: DocumentNode;
   /**
@@ -61,9 +61,28 @@ export interface RuleDocument {
 /** Collects everything wrong with some files, in the order found. */
 export class Problems {
   readonly list: Problem[] = [];
+  /** How often `add` was called: it grows with each, where `list` has a problem of a definition once for all its uses. */
+  added = 0;
 
-  add(code: string, at: Place, message: string, fix: string): void {
-    this.list.push({ code, at, message, fix });
+  add(code: string, { use, ...at }: Place, message: string, fix: string): void {
+    this.added++;
+    if (use === undefined) {
+      this.list.push({ code, at, message, fix });
+      return;
+    }
+    const uses: Place[] = [];
+    for (let one: Place | undefined = use; one !== undefined; one = one.use) {
+      const { file, line, column } = one;
+      uses.push({ file, line, column });
+    }
+    const index = this.list.findIndex((one) => one.code === code && one.message === message && same(one.at, at));
+    const known = this.list[index];
+    if (known === undefined) {
+      this.list.push({ code, at, message, fix, usedAt: uses });
+      return;
+    }
+    const { usedAt = [] } = known;
+    this.list[index] = { ...known, usedAt: [...usedAt, ...uses.filter((one) => !usedAt.some((by) => same(by, one)))] };
   }
 
   /** By file as given, then by line and column. */
@@ -75,6 +94,8 @@ export class Problems {
     );
   }
 }
+
+const same = (a: Place, b: Place): boolean => a.file === b.file && a.line === b.line && a.column === b.column;
 
 /** A plain value as text, as a YAML file would have it. */
 export const scalarText = (value: string | number | boolean | null): string => (value === null ? '' : String(value));

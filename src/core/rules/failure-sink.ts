@@ -37,6 +37,11 @@ export class FailureSink {
     return null;
   }
 
+  /** Leaves unreported what waits. */
+  discard(): void {
+    if (this.waiting.length > 0) this.waiting = [];
+  }
+
   /** Hands over what waits. */
   drain(output: Output): void {
     if (this.waiting.length === 0) return;

@@ -1,7 +1,7 @@
 import type { Event } from '../events/event.ts';
 import type { Taken } from '../patterns/pattern.ts';
 import { Failure } from './expressions/failure.ts';
-import type { StepEntry } from './step-table.ts';
+import type { VisibleStep } from './step-table.ts';
 
 /** The envelope of an event, as functions of modules get it. */
 export interface EventMeta {
@@ -29,15 +29,16 @@ export const eventMeta = ({ id, type, subject, time, source, headers, seq, index
 
 /** What was taken, by step name: a value, or a list of them for a step that can hold several; null when there is none. */
 export function takenValues(
-  entries: readonly StepEntry[],
+  steps: readonly VisibleStep[],
   taken: Taken,
   read: (event: Event) => unknown,
 ): Record<string, unknown> {
   const values: [string, unknown][] = [];
-  for (const { content, index, many, bans } of entries) {
+  for (const { name, entry } of steps) {
+    const { index, many, bans } = entry;
     if (bans) continue;
     const first = taken.first(index);
-    values.push([content.name, many ? taken.events(index).map(read) : first === undefined ? null : read(first)]);
+    values.push([name, many ? taken.events(index).map(read) : first === undefined ? null : read(first)]);
   }
   return Object.fromEntries(values);
 }

@@ -7,6 +7,8 @@ export interface Problem {
   readonly message: string;
   /** What to write instead. */
   readonly fix: string;
+  /** Where the definition is used in which the problem lies; absent when it lies in none. */
+  readonly usedAt?: readonly Place[];
 }
 
 export interface Place {
@@ -15,4 +17,6 @@ export interface Place {
   readonly line: number;
   /** From 1. */
   readonly column: number;
+  /** Inside a definition that is being read for a use of it: where that use stands. */
+  readonly use?: Place;
 }

@@ -1,9 +1,10 @@
-import type { OnLimit } from '../patterns/pattern.ts';
+import { type Definitions, hasFunctions } from './definitions.ts';
 import { listed } from './did-you-mean.ts';
-import type { DocumentNode, MapNode, Problems, RuleDocument } from './document.ts';
+import type { MapNode, Problems, RuleDocument } from './document.ts';
 import { FieldReader, nodeName } from './field-reader.ts';
 import { readExpression } from './read-expression.ts';
-import { readStages } from './read-stages.ts';
+import { readLimits } from './read-limits.ts';
+import { StageReader } from './read-stages.ts';
 import type { AfterMatchSource, ExpressionSource, KeySource, RuleSource } from './rule-source.ts';
 
 const FIELDS = [
@@ -18,6 +19,7 @@ const FIELDS = [
   'within',
   'afterMatch',
   'onTimeout',
+  'onLate',
   'limits',
   'emit',
 ];
@@ -40,7 +42,7 @@ const LATER = ['keyEach', 'start', 'emitFrom', 'to', 'outputs', 'state', 'timers
 export const PLAIN_STRATEGIES = ['noSkip', 'skipToNext', 'skipPastLastEvent'] as const;
 
 /** Reads one document into a rule; undefined when too little is there to go on. */
-export function readRule(document: RuleDocument, problems: Problems): RuleSource | undefined {
+export function readRule(document: RuleDocument, definitions: Definitions, problems: Problems): RuleSource | undefined {
   const { root } = document;
   if (root.kind !== 'map') {
     if (root.kind !== 'broken')
@@ -62,9 +64,10 @@ export function readRule(document: RuleDocument, problems: Problems): RuleSource
   const from = readFrom(reader, problems);
   const key = readKey(reader, problems);
   const patternNode = reader.get('pattern');
-  const before = problems.list.length;
-  const stages = patternNode === undefined ? [] : readStages(patternNode, problems);
-  const incomplete = problems.list.length > before;
+  const before = problems.added;
+  const stageReader = new StageReader(definitions, problems);
+  const stages = patternNode === undefined ? [] : stageReader.stages(patternNode);
+  const incomplete = problems.added > before;
   if (!reader.has('pattern')) {
     problems.add(
       'RULE_PATTERN_MISSING',
@@ -89,9 +92,11 @@ export function readRule(document: RuleDocument, problems: Problems): RuleSource
     afterMatch: readAfterMatch(reader, problems),
     afterMatchWritten: reader.has('afterMatch'),
     emitTimeouts: reader.oneOf('onTimeout', ['emit', 'drop']) === 'emit',
+    onLate: reader.oneOf('onLate', ['drop', 'sideOutput']) ?? 'drop',
     limits: readLimits(reader, problems),
     emit: reader.get('emit'),
     digest: hasFunctions(root) ? document.digest : undefined,
+    definitionDigests: [...stageReader.digests],
   };
   reader.rest(FIELDS, (field) => {
     if (!LATER.includes(field)) return undefined;
@@ -226,26 +231,4 @@ function readSkipTo(node: MapNode, problems: Problems): AfterMatchSource | undef
       'write {skipToFirst: step} or {skipToLast: step}',
     );
   return undefined;
-}
-
-function readLimits(reader: FieldReader, problems: Problems): RuleSource['limits'] {
-  const node = reader.get('limits');
-  if (node?.kind !== 'map') {
-    if (node !== undefined)
-      reader.wrong(node, 'limits', 'a map', 'write `limits: {partialMatches: 200, onLimit: dropOldest}`');
-    return { partialMatches: undefined, stateBytes: undefined, onLimit: undefined };
-  }
-  const inner = new FieldReader(node, '`limits`', problems);
-  const limits = {
-    partialMatches: inner.integer('partialMatches', 1),
-    stateBytes: inner.integer('stateBytes', 1_024),
-    onLimit: inner.oneOf<OnLimit>('onLimit', ['dropOldest', 'dropNewest', 'deadLetter']),
-  };
-  inner.rest(['partialMatches', 'stateBytes', 'onLimit']);
-  return limits;
-}
-
-function hasFunctions(node: DocumentNode): boolean {
-  if (node.kind === 'map') return node.fields.some(({ value }) => hasFunctions(value));
-  return node.kind === 'list' ? node.items.some(hasFunctions) : node.kind === 'function';
 }

@@ -12,12 +12,25 @@ export function ruleBehaviour(
   sink: FailureSink,
   sees: ((event: Event) => boolean) | undefined,
 ): Behaviour {
+  const close = inner.close?.bind(inner);
   return {
     create: (key) => inner.create(key),
     load: (cells, key) => inner.load(cells, key),
     save: (state, cells) => inner.save(state, cells),
     isEmpty: (state) => inner.isEmpty(state),
     wakeAt: (state) => inner.wakeAt(state),
+    ...(inner.takesLate === undefined ? {} : { takesLate: inner.takesLate }),
+    ...(close === undefined
+      ? {}
+      : {
+          close(state: unknown, output: Output) {
+            try {
+              close(state, output);
+            } finally {
+              sink.drain(output);
+            }
+          },
+        }),
     onEvent(state: unknown, event: Event, output: Output) {
       try {
         if (sees === undefined || sees(event)) inner.onEvent(state, event, output);

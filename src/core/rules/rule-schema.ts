@@ -28,13 +28,34 @@ const step = Type.String({
 
 const stages = Type.Array(Type.Ref('#/definitions/stage'), { minItems: 1, maxItems: STAGES_MAX });
 
+const use = Type.Object(
+  {
+    use: Type.String({ description: 'Name of a definition, whose steps stand here as a group.' }),
+    as: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z_][A-Za-z0-9_]*$',
+        description: 'What the names of its steps begin with: as: attempt makes attempt_login of login.',
+      }),
+    ),
+  },
+  { additionalProperties: false, description: 'The steps of a definition.' },
+);
+
+const steps = Type.Object(
+  { steps: stages },
+  { additionalProperties: false, description: 'A group: its steps loop or are optional together.' },
+);
+
+const members = Type.Array(Type.Union([Type.Ref('#/definitions/stage'), steps, use]), {
+  minItems: 1,
+  maxItems: STAGES_MAX,
+});
+
 const group = Type.Union([
-  Type.Object(
-    { steps: stages },
-    { additionalProperties: false, description: 'A group: its steps loop or are optional together.' },
-  ),
-  Type.Object({ anyOf: stages }, { additionalProperties: false, description: 'One of several ways to go on.' }),
-  Type.Object({ allOf: stages }, { additionalProperties: false, description: 'All of several steps, in any order.' }),
+  steps,
+  use,
+  Type.Object({ anyOf: members }, { additionalProperties: false, description: 'One of several ways to go on.' }),
+  Type.Object({ allOf: members }, { additionalProperties: false, description: 'All of several steps, in any order.' }),
 ]);
 
 const verb = (description: string) => Type.Optional(Type.Union([step, group], described(description)));
@@ -64,7 +85,6 @@ const stage = Type.Object(
     followedByAny: verb('Any later event that fits; each makes a match of its own.'),
     notNext: ban('The very next event must not fit.'),
     notFollowedBy: ban('No event that fits may come before the next step, or before the time limit.'),
-    steps: Type.Optional(stages),
     type: Type.Optional(
       Type.Union(
         [Type.String(), Type.Array(Type.String(), { minItems: 1 })],
@@ -120,6 +140,9 @@ const rule = Type.Object(
     onTimeout: Type.Optional(
       oneOf(['emit', 'drop'], 'Whether partial matches that time out go to the side output "timeout".'),
     ),
+    onLate: Type.Optional(
+      oneOf(['drop', 'sideOutput'], 'Whether events that come too late go to the side output "late".'),
+    ),
     limits: Type.Optional(
       Type.Object(
         {
@@ -137,9 +160,24 @@ const rule = Type.Object(
   { additionalProperties: false },
 );
 
-/** JSON Schema (draft-07) of a rule file, for `corral schema rule` and editors. */
+const definition = {
+  define: Type.String({
+    pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$',
+    description: 'Name of steps that several rules use.',
+  }),
+  description: rule.properties.description,
+  steps: stages,
+};
+
+/** JSON Schema (draft-07) of a document of a rule file, for `corral schema rule` and editors: a rule, or a definition. */
 export const ruleSchema = {
   title: 'Rule of Corral',
-  ...rule,
+  type: 'object',
+  properties: { ...rule.properties, ...definition },
+  additionalProperties: false,
+  if: { required: ['define'] },
+  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+  then: { required: ['define', 'steps'], propertyNames: { enum: Object.keys(definition) } },
+  else: { required: rule.required, propertyNames: { enum: Object.keys(rule.properties) } },
   definitions: { stage },
 };

@@ -1,5 +1,6 @@
 import type { Behaviour } from '../behaviours/behaviour.ts';
 import type { Event } from '../events/event.ts';
+import type { PatternBound } from '../patterns/bound.ts';
 
 /** The value a key expression gave: a scalar, or a list for a composite key. */
 export type KeyValue = string | number | boolean | readonly (string | number | boolean)[];
@@ -10,6 +11,9 @@ export type KeyResult =
   | { readonly kind: 'none' }
   /** The expression failed or gave something that is no key (a map, NaN, too long): a dead letter. */
   | { readonly kind: 'failed'; readonly message: string };
+
+/** What becomes of an event that comes later than its source's `disorder` allows: it is always counted. */
+export type OnLate = 'drop' | 'sideOutput';
 
 /** A rule as it runs. */
 export interface CompiledRule {
@@ -23,6 +27,17 @@ export interface CompiledRule {
   readonly sources: readonly string[];
   /** Event types that can change its state or match; undefined means any type can. */
   readonly types: readonly string[] | undefined;
+  /** Whether late events go to the side output `late`. Default `drop`. */
+  readonly onLate: OnLate;
+  /**
+   * True when the rule reads the event's source and its own `where` lets it through, whatever its steps ask. A `where`
+   * that fails lets nothing through; here that is not reported.
+   */
+  readonly accepts: (event: Event) => boolean;
+  /** What bounds the state of one key; undefined for kinds that have no pattern. */
+  readonly bound: PatternBound | undefined;
+  /** What `afterMatch` means for it, in one sentence; undefined for kinds that have no pattern. */
+  readonly afterMatch: string | undefined;
   readonly behaviour: Behaviour;
 }
 

@@ -1,7 +1,8 @@
-import type { OnLimit } from '../patterns/pattern.ts';
 import type { DurationMs } from '../time/units.ts';
 import type { DocumentNode, FunctionNode, ScalarNode } from './document.ts';
 import type { Place } from './problem.ts';
+import type { LimitsSource } from './read-limits.ts';
+import type { OnLate } from './rule-set.ts';
 
 /**
  * A rule as its author wrote it, read but not yet checked against anything outside the file: expressions are still
@@ -26,14 +27,13 @@ export interface RuleSource {
   /** Whether `afterMatch` stands there, readable or not. */
   readonly afterMatchWritten: boolean;
   readonly emitTimeouts: boolean;
-  readonly limits: {
-    readonly partialMatches: number | undefined;
-    readonly stateBytes: number | undefined;
-    readonly onLimit: OnLimit | undefined;
-  };
+  readonly onLate: OnLate;
+  readonly limits: LimitsSource;
   readonly emit: DocumentNode | undefined;
   /** Digest of the module it comes from; undefined for YAML and for modules' rules without functions. */
   readonly digest: string | undefined;
+  /** The same of each definition that it uses, where there is one. */
+  readonly definitionDigests: readonly string[];
 }
 
 /** An expression in YAML or text, or a module's function. */
@@ -63,9 +63,20 @@ export interface TimesSource {
   readonly within: DurationMs | undefined;
 }
 
+/** The use of a definition. */
+export interface UseSource {
+  /** What the names of its steps begin with in the pattern; empty when the use has no `as`. */
+  readonly prefix: string;
+  /** The use around it, when a definition uses another. */
+  readonly around: UseSource | undefined;
+  readonly place: Place;
+}
+
 export interface StageSource {
   readonly verb: Verb;
   readonly place: Place;
+  /** The use that brought the stage here; undefined when it is written in the rule itself. */
+  readonly use: UseSource | undefined;
   readonly content: StageContent;
   readonly times: TimesSource | undefined;
   readonly optional: boolean;
@@ -84,6 +95,7 @@ export type StageContent =
 
 export interface StepContent {
   readonly kind: 'step';
+  /** As the whole pattern calls it, the prefixes of uses included. */
   readonly name: string;
   readonly namePlace: Place;
   readonly types: readonly string[] | undefined;

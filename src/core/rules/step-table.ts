@@ -1,6 +1,6 @@
 import type { Problems } from './document.ts';
 import type { ScopeStep } from './expressions/term.ts';
-import type { StageSource, StepContent } from './rule-source.ts';
+import type { StageSource, StepContent, UseSource } from './rule-source.ts';
 
 /** A step with its place in the pattern: what decides whether an expression elsewhere can know its events. */
 export interface StepEntry {
@@ -68,12 +68,16 @@ export function stepTable(stages: readonly StageSource[], problems: Problems): r
     const known = names.get(content.name);
     if (known === undefined) names.set(content.name, entry);
     else {
-      const line = known.content.namePlace.line;
+      const { file, line } = known.content.namePlace;
+      const { use } = stage;
+      const first = file === content.namePlace.file ? `on line ${line}` : `in ${file}:${line}`;
       problems.add(
         'STEP_NAME_TWICE',
-        content.namePlace,
-        `there are two steps \`${content.name}\`, the first on line ${line}`,
-        'give each step its own name',
+        use?.place ?? content.namePlace,
+        use === undefined
+          ? `there are two steps \`${content.name}\`, the first ${first}`
+          : `this use brings a step \`${content.name}\`, and there is one already, ${first}`,
+        use === undefined ? 'give each step its own name' : 'give the use a name of its own with `as:`',
       );
     }
     entries.push(entry);
@@ -83,18 +87,35 @@ export function stepTable(stages: readonly StageSource[], problems: Problems): r
   return entries;
 }
 
-/** The steps as an expression at `position` may use them; without a position, as `emit` may. */
-export function scopeSteps(entries: readonly StepEntry[], position?: Position): ReadonlyMap<string, ScopeStep> {
+/** A step by the name that it goes by where something is written. */
+export interface VisibleStep {
+  readonly name: string;
+  readonly entry: StepEntry;
+}
+
+/** The steps that what is written in `use` can name: all of them in a rule, in a definition those of that use alone. */
+export function visibleSteps(entries: readonly StepEntry[], use?: UseSource): readonly VisibleStep[] {
+  return entries
+    .filter(({ stage }) => use === undefined || isInside(stage.use, use))
+    .map((entry) => ({ name: entry.content.name.slice(use?.prefix.length ?? 0), entry }));
+}
+
+function isInside(use: UseSource | undefined, outer: UseSource): boolean {
+  for (let one = use; one !== undefined; one = one.around) if (one === outer) return true;
+  return false;
+}
+
+/** Those steps as an expression at `position` may use them; without a position, as `emit` may. */
+export function scopeSteps(steps: readonly VisibleStep[], position?: Position): ReadonlyMap<string, ScopeStep> {
   return new Map(
-    entries.map((entry) => [
-      entry.content.name,
-      { index: entry.index, many: entry.many, unusable: unusable(entry, position) },
+    steps.map(({ name, entry }) => [
+      name,
+      { index: entry.index, name: entry.content.name, many: entry.many, unusable: unusable(name, entry, position) },
     ]),
   );
 }
 
-function unusable(entry: StepEntry, position: Position | undefined): ScopeStep['unusable'] {
-  const { name } = entry.content;
+function unusable(name: string, entry: StepEntry, position: Position | undefined): ScopeStep['unusable'] {
   if (entry.bans) {
     return {
       message: `\`${name}\` is forbidden, not taken, so it has no events`,

@@ -3,35 +3,37 @@ import type { ASTNode } from './syntax.ts';
 /**
  * An expression's text freed from formatting, comments, quotes and ways to write a number, so that two expressions
  * with the same text mean the same. Macro variables keep their names.
+ * @param nameOf what a name is called in the text; a step of a definition has another name in the pattern
  */
-export function canonicalText(node: ASTNode): string {
+export function canonicalText(node: ASTNode, nameOf: (name: string) => string = (name) => name): string {
+  const textOf = (part: ASTNode): string => canonicalText(part, nameOf);
   switch (node.op) {
     case 'value':
       return literalText(node.args);
     case 'id':
-      return node.args;
+      return nameOf(node.args);
     case '.':
     case '.?':
-      return `${canonicalText(node.args[0])}[${JSON.stringify(node.args[1])}]`;
+      return `${textOf(node.args[0])}[${JSON.stringify(node.args[1])}]`;
     case '[]':
     case '[?]':
-      return `${canonicalText(node.args[0])}[${canonicalText(node.args[1])}]`;
+      return `${textOf(node.args[0])}[${textOf(node.args[1])}]`;
     case 'call':
-      return `${node.args[0]}(${node.args[1].map(canonicalText).join(',')})`;
+      return `${node.args[0]}(${node.args[1].map(textOf).join(',')})`;
     case 'rcall':
-      return `${canonicalText(node.args[1])}.${node.args[0]}(${node.args[2].map(canonicalText).join(',')})`;
+      return `${textOf(node.args[1])}.${node.args[0]}(${node.args[2].map(textOf).join(',')})`;
     case 'list':
-      return `[${node.args.map(canonicalText).join(',')}]`;
+      return `[${node.args.map(textOf).join(',')}]`;
     case 'map':
-      return `{${node.args.map(([key, value]) => `${canonicalText(key)}:${canonicalText(value)}`).join(',')}}`;
+      return `{${node.args.map(([key, value]) => `${textOf(key)}:${textOf(value)}`).join(',')}}`;
     case '!_':
-      return `!${canonicalText(node.args)}`;
+      return `!${textOf(node.args)}`;
     case '-_':
-      return `-(${canonicalText(node.args)})`;
+      return `-(${textOf(node.args)})`;
     case '?:':
-      return `(${node.args.map(canonicalText).join(' ? ')})`;
+      return `(${node.args.map(textOf).join(' ? ')})`;
     default:
-      return `(${canonicalText(node.args[0])} ${node.op} ${canonicalText(node.args[1])})`;
+      return `(${textOf(node.args[0])} ${node.op} ${textOf(node.args[1])})`;
   }
 }
 

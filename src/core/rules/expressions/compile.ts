@@ -56,7 +56,18 @@ export function compileTree(ast: ASTNode, scope: Scope, wants: StaticType = 'any
   if (problems.length > 0) return { ok: false, problems };
   const { uses } = context;
   const stateless = !uses.key && uses.steps.size === 0;
-  return { ok: true, expression: { run: term.run, type: term.type, uses, text: canonicalText(ast), stateless, ast } };
+  const text = canonicalText(ast, namesIn(scope));
+  return { ok: true, expression: { run: term.run, type: term.type, uses, text, stateless, ast } };
+}
+
+/** Steps by their names in the whole pattern; another name that is the same is marked, so that texts stay apart. */
+function namesIn({ steps }: Scope): (name: string) => string {
+  const whole = new Set([...steps].map(([name, step]) => step.name ?? name));
+  return (name) => {
+    const step = steps.get(name);
+    if (step !== undefined) return step.name ?? name;
+    return whole.has(name) ? `${name}'` : name;
+  };
 }
 
 function newContext(scope: Scope, problems: ExpressionProblem[]): Context {

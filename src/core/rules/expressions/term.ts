@@ -45,6 +45,8 @@ export interface Term {
 /** A step as an expression may name it. */
 export interface ScopeStep {
   readonly index: number;
+  /** Its name in the whole pattern, where that differs from the one it goes by here. */
+  readonly name?: string;
   /** True when the step can hold more than one event, so that it binds a list. */
   readonly many: boolean;
   /** Why the step cannot be used here, with the way out; undefined when it can. */
