@@ -68,6 +68,7 @@ export async function openStage(): Promise<BenchStage> {
           heartbeat: duration(1000),
           actorsMax: 50_000,
           atEnd: 'stop',
+          finite: false,
         },
       );
       corral.start();
@@ -99,6 +100,8 @@ const settings: SourceSettings = {
   format: 'auto',
   start: { kind: 'beginning' },
   disorder: duration(0),
+  idleAfter: duration(2000),
+  publisher: undefined,
   eventBytesMax: 1024 * 1024,
   extraction: { each: undefined, derived: [], where: undefined, id: undefined, type: field('kind'), time: field('at') },
 };

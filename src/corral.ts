@@ -1,11 +1,12 @@
 import { ActorPool } from './actors/actor-pool.ts';
-import type { SourceSettings } from './core/events/source-settings.ts';
+import { comesInOrder, type SourceSettings } from './core/events/source-settings.ts';
 import { keyText } from './core/rules/key-text.ts';
 import type { KeyValue, RuleSet } from './core/rules/rule-set.ts';
 import { subjects } from './core/shards/subjects.ts';
 import type { DurationMs } from './core/time/units.ts';
 import { createMeasures } from './pipeline/create-measures.ts';
 import { Lane } from './pipeline/lane.ts';
+import { Pace } from './pipeline/pace.ts';
 import { ShardOwner } from './pipeline/shard-owner.ts';
 import type { Clock, Random } from './ports/clock.ts';
 import type { LeaseStore } from './ports/lease-store.ts';
@@ -42,6 +43,8 @@ export interface Settings {
   readonly actorsMax: number;
   /** What the end of a finite source means (see `corral replay --at-end`). */
   readonly atEnd: 'close' | 'stop' | 'drain';
+  /** The sources end, and all of them are read by this node: their lanes keep in step by event time. */
+  readonly finite: boolean;
 }
 
 /** One node. */
@@ -67,6 +70,8 @@ export interface Corral {
 
 export function createCorral(ports: Ports, settings: Settings): Corral {
   const names = subjects(settings.prefix);
+  const inOrder = new Set(settings.sources.filter(comesInOrder).map(({ name }) => name));
+  const pace = settings.finite ? new Pace(settings.sources.map(({ name }) => name)) : undefined;
   const measures = createMeasures(settings);
   const pool = new ActorPool(settings.actorsMax, measures.node);
   const owners = new Map<number, ShardOwner>();
@@ -132,6 +137,7 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
           prefix: settings.prefix,
           subjects: names,
           rules: settings.rules,
+          inOrder: (source) => inOrder.has(source),
           pool,
           measures,
         });
@@ -160,6 +166,7 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
           subjects: names,
           heartbeat: settings.heartbeat,
           atEnd: settings.atEnd,
+          pace,
           measures: measures.sources.get(name)!,
         });
         lanes.set(name, lane);

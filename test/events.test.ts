@@ -9,7 +9,7 @@ import { decodeMessage } from '../src/core/events/decode.ts';
 import type { Decoded } from '../src/core/events/decoded.ts';
 import type { Event } from '../src/core/events/event.ts';
 import type { Extract, Extraction } from '../src/core/events/extraction.ts';
-import { encodeMatch, matchOrdinal } from '../src/core/events/match-envelope.ts';
+import { encodeMatch } from '../src/core/events/match-envelope.ts';
 import { matchSchema } from '../src/core/events/match-schema.ts';
 import type { SourceSettings } from '../src/core/events/source-settings.ts';
 import { formatInstant } from '../src/core/time/format-instant.ts';
@@ -35,6 +35,8 @@ function source(extraction: Partial<Extraction> = {}, more: Partial<SourceSettin
     format: 'auto',
     start: { kind: 'beginning' },
     disorder: duration(0),
+    idleAfter: duration(2000),
+    publisher: undefined,
     eventBytesMax: 1024,
     ...more,
     extraction: { ...nothing, ...extraction },
@@ -835,12 +837,16 @@ t.test('match envelopes', async (t) => {
       data: { kind: 'timeout' },
     });
   });
-  t.test('tell their ordinal to a relay that reads them back', async (t) => {
-    for (const more of [{}, { emission: { ...emission, side: 'late' } }, { rule: 'größe "x"' }]) {
-      const encoded = encodeMatch({ ...facts, ...more });
-      t.equal(encoded.ok && matchOrdinal(encoded.body), 345);
-    }
-    t.throws(() => matchOrdinal(bytes('{"id":"a/1/2"}')), RangeError);
+  t.test('of updates have the id of what they update, and say which one they are', async (t) => {
+    const identity = { cell: 3, ordinal: 17 };
+    t.match(read({ emission: { ...emission, kind: 'update', identity, revision: 2, approximate: ['users'] } }), {
+      id: 'break-in/12/17',
+      data: { kind: 'update', revision: 2, approximate: ['users'] },
+    });
+    const unstored = { cell: 3, ordinal: undefined };
+    t.match(read({ emission: { ...emission, kind: 'update', identity: unstored, revision: 1 } }), {
+      id: 'break-in/12/345',
+    });
   });
   t.test('fail for an emit that JSON cannot hold, naming rule, place and value', async (t) => {
     const cyclic: Record<string, unknown> = { a: 1 };

@@ -212,7 +212,7 @@ t.test(
       ...keyspace!.rules[0]!,
       behaviour: {
         ...keyspace!.rules[0]!.behaviour,
-        create: () => {
+        save: () => {
           throw new Error('a broken invariant');
         },
       },

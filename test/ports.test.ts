@@ -4,6 +4,7 @@ import { connectNats } from '../src/nats/connect.ts';
 import type { Appended, FencedLog, LogMessage, LogReader } from '../src/ports/log.ts';
 import { memoryWorld, natsWorld, type World } from './support/port-worlds.ts';
 import { servers, withServer } from './support/servers.ts';
+import { until } from './support/until.ts';
 
 // The contract of the ports, held against every implementation alike.
 
@@ -329,6 +330,25 @@ async function sources(t: Test, world: World): Promise<void> {
     const later = source.read(3);
     t.same(texts(await take(later, 1)), ['three']);
     await later.close();
+  });
+
+  t.test('say that all there is has been given out, and are not sure before it is', async (t) => {
+    for (const filter of [undefined, 'in.a']) {
+      const { source, publish } = await world.source(filter === undefined ? {} : { filter });
+      await publish('in.a', 'one');
+      await publish('in.b', 'two');
+      await source.facts();
+      const reader = source.read(1);
+      await take(reader, filter === undefined ? 2 : 1);
+      await until(() => reader.caughtUp!());
+      await publish('in.b', 'three');
+      await publish('in.a', 'four');
+      t.equal(await reader.caughtUp!(), false, 'one is on its way');
+      await take(reader, filter === undefined ? 2 : 1);
+      await until(() => reader.caughtUp!());
+      await reader.close();
+      t.equal(await reader.caughtUp!(), false);
+    }
   });
 
   t.test('find the first message at or after a time', async (t) => {

@@ -114,6 +114,8 @@ const settings: SourceSettings = {
   format: 'auto',
   start: { kind: 'beginning' },
   disorder: duration(0),
+  idleAfter: duration(2000),
+  publisher: undefined,
   extraction: { each: undefined, derived: [], where: undefined, id: undefined, type: undefined, time: undefined },
   eventBytesMax: 1 << 20,
 };

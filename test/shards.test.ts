@@ -11,7 +11,7 @@ import { decodeRecord, encodeRecord, type LaneRecord } from '../src/core/shards/
 import { fnv1a32, shardOf } from '../src/core/shards/shard-of.ts';
 import { ShardTable } from '../src/core/shards/table.ts';
 import type { Wake } from '../src/core/shards/wake.ts';
-import { BEGINNING, instant } from '../src/core/time/units.ts';
+import { BEGINNING, duration, instant } from '../src/core/time/units.ts';
 import { FrameJoiner, readFrame, toFrames } from '../src/journal/frames.ts';
 
 t.test('what is written is what is read: numbers, texts and bytes of any size', async (t) => {
@@ -185,6 +185,7 @@ t.test('a lane record is read as it was written', async (t) => {
     upto: { seq: 9, part: 2 },
     stamp: instant(1_700_000_000_123.5),
     watermark: BEGINNING,
+    standing: duration(2000),
     ruleVersion: 1,
     source: 'src',
     created: '2026-01-01T00:00:00Z',
@@ -221,7 +222,8 @@ t.test('a commit of any size is read as it was written, in one part or many', as
     opening: false,
     cursor: 2 ** 40,
     processingTime: instant(1.5),
-    lanes: [{ lane: 'auth', upto: whole(9), watermark: BEGINNING, created: 'c', ruleVersion: 1 }],
+    lanes: [{ lane: 'auth', upto: whole(9), watermark: BEGINNING, standing: 'closed', created: 'c', ruleVersion: 1 }],
+    clocks: [{ scope: 3, reading: instant(12.25) }],
     names: ['keyspace a', 'rule é'],
     changes: [{ keyspace: 0, key: 'skey', change: Buffer.from([1, 2, 3]), wakes: [{ scope: 2, at: instant(77) }] }],
     outputs: [{ subject: 'match.r.0', ordinal: 3, body: Buffer.alloc(5000, 'x') }],

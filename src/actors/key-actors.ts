@@ -1,5 +1,6 @@
 import { dispatch, stop } from 'nact';
-import { type Clocks, Desk, KeyStep, type TurnItem, type TurnResult } from '../core/behaviours/key-step.ts';
+import { Desk, type PackedOf, type TurnResult } from '../core/behaviours/desk.ts';
+import { type Clocks, KeyStep, type TurnItem } from '../core/behaviours/key-step.ts';
 import type { KeyspaceProgram } from '../core/behaviours/keyspace-program.ts';
 import { keyValue } from '../core/rules/key-text.ts';
 import type { ActorPool, KeyActor } from './actor-pool.ts';
@@ -18,7 +19,7 @@ export class KeyActors {
   private readonly pool: ActorPool;
   private readonly packed: PackedOf;
   private readonly monotonic: () => number;
-  private readonly desk = new Desk();
+  private readonly desk: Desk;
   private young = new Generation();
   private old = new Generation();
   private entered = 0;
@@ -31,6 +32,7 @@ export class KeyActors {
   constructor(pool: ActorPool, packed: PackedOf, monotonic: () => number) {
     this.pool = pool;
     this.packed = packed;
+    this.desk = new Desk(packed);
     this.monotonic = monotonic;
   }
 
@@ -154,8 +156,6 @@ export interface TurnMessage {
   readonly number: number;
   readonly items: readonly TurnItem[];
 }
-
-type PackedOf = (keyspace: number, key: string) => Uint8Array | undefined;
 
 interface Round {
   readonly clocks: Clocks;

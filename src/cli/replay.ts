@@ -58,7 +58,11 @@ export function replayCommand(): Command {
     .option('--id <expression>', 'id of the event (default: the line number)')
     .option('--where <expression>', 'leaves out events for which it is not true')
     .option('--each <expression>', 'makes each item of a list an event')
-    .option('--disorder <duration>', 'how far out of order events may come; what comes later is late')
+    .option(
+      '--disorder <duration>',
+      'how far out of order events may come: they are sorted, and what comes later is late',
+    )
+    .option('--watermark-per <expression>', "whose clock an event's time is by, such as event.host")
     .addOption(new Option('--format <format>', 'encoding of a line').choices(['auto', 'json', 'cloudevents']))
     .addOption(
       new Option('--at-end <what>', 'what the end of the events means')
@@ -135,6 +139,7 @@ async function run(
       heartbeat: DEFAULTS.heartbeat,
       actorsMax: DEFAULTS.actorsMax,
       atEnd: flags.atEnd,
+      finite: true,
     },
   );
   const { allMatches, allSides } = subjects(prefix);

@@ -144,10 +144,17 @@ const PLAIN: readonly Plain[] = [
     "The lane's watermark, in seconds since 1970; absent before the first event.",
     (s) => s.watermarkMs / 1000,
   ),
+  ofSource(
+    'counter',
+    'corral_source_publishers_forgotten_total',
+    'Publishers whose own watermark was given up because there were too many.',
+    (s) => s.publishersForgotten,
+  ),
   ofSource('gauge', 'corral_source_lane_owned', '1 while this node reads the source.', (s) => s.laneOwned),
 
   ofRule('corral_matches_total', 'Matches that the rule emitted.', (r) => r.matches),
   ofRuleBy('output', 'corral_side_outputs_total', 'Emissions to side outputs, by output.', (r) => r.sideOutputs),
+  ofRule('corral_rule_failures_total', 'Events and timers that a rule failed on.', (r) => r.failures),
   ofRule('corral_late_events_total', 'Events that came after the watermark had passed them.', (r) => r.late),
   ofRule(
     'corral_expression_failures_total',

@@ -169,6 +169,7 @@ function emptyCommit(incarnation: string, number: number): Commit {
     cursor: 0,
     processingTime: Number.NEGATIVE_INFINITY as never,
     lanes: [],
+    clocks: [],
     names: [],
     changes: [],
     outputs: [],

@@ -50,6 +50,10 @@ export class MemoryReader implements LogReader {
     }
   }
 
+  async caughtUp(): Promise<boolean> {
+    return this.#taken === this.#queue.length && this.#failed === undefined && !this.#closed;
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

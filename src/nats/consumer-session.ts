@@ -33,7 +33,7 @@ const NS_PER_MS = 1_000_000;
 export class ConsumerSession {
   readonly #link: NatsLink;
   readonly #stream: string;
-  readonly #consumer: string;
+  readonly consumer: string;
   readonly #heartbeatMs: number;
   readonly #events: SessionEvents;
   readonly #inbox: string;
@@ -53,7 +53,7 @@ export class ConsumerSession {
   constructor(link: NatsLink, stream: string, consumer: string, heartbeatMs: number, events: SessionEvents) {
     this.#link = link;
     this.#stream = stream;
-    this.#consumer = consumer;
+    this.consumer = consumer;
     this.#heartbeatMs = heartbeatMs;
     this.#events = events;
     this.#inbox = createInbox(link.inboxPrefix);
@@ -66,6 +66,11 @@ export class ConsumerSession {
     });
     this.#watchdog = setInterval(() => this.#watch(), heartbeatMs);
     this.#watchdog.unref();
+  }
+
+  /** How many messages of the consumer have arrived. */
+  get received(): number {
+    return this.#nextNumber - 1;
   }
 
   /** Asks for messages of at most so many bytes together, and at least for one; nothing while a request is open. */
@@ -83,7 +88,7 @@ export class ConsumerSession {
     this.#request += 1;
     this.#heard = performance.now();
     this.#link.client.publish(
-      `${this.#link.api}.CONSUMER.MSG.NEXT.${this.#stream}.${this.#consumer}`,
+      `${this.#link.api}.CONSUMER.MSG.NEXT.${this.#stream}.${this.consumer}`,
       JSON.stringify(request),
       { reply: `${this.#inbox}.${this.#request}` },
     );
@@ -96,7 +101,7 @@ export class ConsumerSession {
     clearInterval(this.#watchdog);
     if (this.#link.closed) return;
     this.#subscription.unsubscribe();
-    removeConsumer(this.#link, this.#stream, this.#consumer);
+    removeConsumer(this.#link, this.#stream, this.consumer);
   }
 
   #lose(): void {

@@ -44,6 +44,11 @@ const RETRY_MAX_MS = 2_000;
 /** What the objects of a buffered message cost beside its body, roughly. */
 const BUFFERED_BYTES = 200;
 
+interface ConsumerInfo {
+  readonly num_pending: number;
+  readonly delivered: { readonly consumer_seq: number };
+}
+
 export class PullReader implements LogReader {
   pending = 0;
   readonly #options: PullReaderOptions;
@@ -91,6 +96,17 @@ export class PullReader implements LogReader {
         this.#wake = resolve;
       });
     }
+  }
+
+  /** The consumer says that it has nothing more to give, and all that it gave has arrived. */
+  async caughtUp(): Promise<boolean> {
+    const session = this.#session;
+    if (session === undefined || this.#buffer.length > 0) return false;
+    const { link, stream } = this.#options;
+    const answer = await callApi<ConsumerInfo>(link, `CONSUMER.INFO.${stream}.${session.consumer}`);
+    if (answer.kind !== 'ok' || session !== this.#session || this.#buffer.length > 0) return false;
+    const { num_pending: pending, delivered } = answer.value;
+    return pending === 0 && delivered.consumer_seq === session.received;
   }
 
   async close(): Promise<void> {

@@ -1,12 +1,12 @@
 import type { Clocks, TurnItem } from '../core/behaviours/key-step.ts';
 import { type KeyspaceProgram, keyspaceProgram } from '../core/behaviours/keyspace-program.ts';
 import type { RuleSet } from '../core/rules/rule-set.ts';
-import type { LaneState } from '../core/shards/commit.ts';
+import type { ClockReading, LaneState } from '../core/shards/commit.ts';
 import { comparePositions, covers, showPosition } from '../core/shards/position.ts';
 import { decodeRecord, type LaneRecord } from '../core/shards/record.ts';
 import type { ShardState } from '../core/shards/shard-state.ts';
-import { BEGINNING, type InstantMs } from '../core/time/units.ts';
 import type { LogMessage } from '../ports/log.ts';
+import { BatchClocks } from './batch-clocks.ts';
 
 /** What the messages of one read hold for the actors of a shard. */
 export interface Batch {
@@ -49,7 +49,8 @@ export class Batcher {
   /** Names the next commit must define. */
   readonly names: string[] = [];
 
-  constructor(shard: number, state: ShardState, rules: RuleSet) {
+  /** @param inOrder see `keyspaceProgram` */
+  constructor(shard: number, state: ShardState, rules: RuleSet, inOrder: (source: string) => boolean) {
     this.shard = shard;
     this.state = state;
     const numberOf = (name: string): number => {
@@ -59,7 +60,7 @@ export class Batcher {
       return state.define(name);
     };
     for (const keyspace of rules.keyspaces) {
-      const program = keyspaceProgram(keyspace, numberOf, (rule) => rules.rules.indexOf(rule));
+      const program = keyspaceProgram(keyspace, numberOf, (rule) => rules.rules.indexOf(rule), inOrder);
       this.programs.set(keyspace.id, program);
       for (const { rule, scope } of program.rules) this.scopes.set(scope, rule.sources);
     }
@@ -68,10 +69,11 @@ export class Batcher {
   /** @throws {ShardLogGap} {ShardLogCorrupt} */
   next(messages: readonly LogMessage[]): Batch {
     const { state } = this;
-    const clocks = new BatchClocks(messages.length, this.scopes);
+    const clocks = new BatchClocks(messages.length, this.scopes, state.clocks);
     const turns: BatchTurn[] = [];
     const known = new Map<KeyspaceProgram, Map<string, BatchTurn>>();
     let events = 0;
+    clocks.begin(state.lanes);
     for (let record = 0; record < messages.length; record += 1) {
       const message = messages[record]!;
       const lane = message.subject.slice(message.subject.lastIndexOf('.') + 1);
@@ -102,9 +104,9 @@ export class Batcher {
           turn.items.push(item);
         }
       }
-      const { upto, watermark, created, ruleVersion } = content;
+      const { upto, watermark, standing, created, ruleVersion } = content;
       const reachesBack = before !== undefined && comparePositions(upto, before.upto) < 0;
-      if (!reachesBack) state.lanes.set(lane, { lane, upto, watermark, created, ruleVersion });
+      if (!reachesBack) state.lanes.set(lane, { lane, upto, watermark, standing, created, ruleVersion });
       state.cursor = message.sequence;
       if (message.stamp > state.processingTime) state.processingTime = message.stamp;
       clocks.read(record, state.lanes);
@@ -113,22 +115,32 @@ export class Batcher {
     return { turns, clocks, events };
   }
 
-  /** Keys that no event of the batch touches, but whose timers fall due in it. */
+  /** Keys that no event of the batch touches, but whose timers fall due in it, or whose input has ended. */
   private addDue(
     turns: BatchTurn[],
     known: ReadonlyMap<KeyspaceProgram, ReadonlyMap<string, BatchTurn>>,
     clocks: BatchClocks,
   ): void {
     const due = new Set<string>();
+    const add = (keyspace: number, key: string): void => {
+      const program = this.programOf(keyspace);
+      const name = `${keyspace} ${key}`;
+      if (program === undefined || known.get(program)?.has(key) || due.has(name)) return;
+      due.add(name);
+      turns.push({ program, key, items: [] });
+    };
     for (const scope of this.scopes.keys()) {
-      for (const { keyspace, key } of this.state.table.takeDue(scope, clocks.last(scope))) {
-        const program = this.programOf(keyspace);
-        const name = `${keyspace} ${key}`;
-        if (program === undefined || known.get(program)?.has(key) || due.has(name)) continue;
-        due.add(name);
-        turns.push({ program, key, items: [] });
+      // At the end of input every key has its turn.
+      if (clocks.closesAt(scope) !== undefined) {
+        for (const { keyspace, key } of this.state.table.names()) add(keyspace, key);
       }
+      for (const { keyspace, key } of this.state.table.takeDue(scope, clocks.last(scope))) add(keyspace, key);
     }
+  }
+
+  /** Readings of the clocks of several sources, for the next commit. */
+  get clocks(): ClockReading[] {
+    return [...this.state.clocks].map(([scope, reading]) => ({ scope, reading }));
   }
 
   private programOf(keyspace: number): KeyspaceProgram | undefined {
@@ -145,34 +157,5 @@ export class Batcher {
         { cause },
       );
     }
-  }
-}
-
-/** Readings of every clock after each record of a batch (T2): the least watermark over the lanes of its sources. */
-class BatchClocks implements Clocks {
-  readonly records: number;
-  private readonly scopes: ReadonlyMap<number, readonly string[]>;
-  private readonly readings = new Map<number, Float64Array>();
-
-  constructor(records: number, scopes: ReadonlyMap<number, readonly string[]>) {
-    this.records = records;
-    this.scopes = scopes;
-    for (const scope of scopes.keys()) this.readings.set(scope, new Float64Array(records));
-  }
-
-  read(record: number, lanes: ReadonlyMap<string, LaneState>): void {
-    for (const [scope, sources] of this.scopes) {
-      let least = Number.POSITIVE_INFINITY;
-      for (const source of sources) least = Math.min(least, lanes.get(source)?.watermark ?? BEGINNING);
-      this.readings.get(scope)![record] = least;
-    }
-  }
-
-  watermarks(scope: number): Float64Array {
-    return this.readings.get(scope)!;
-  }
-
-  last(scope: number): InstantMs {
-    return this.watermarks(scope)[this.records - 1] as InstantMs;
   }
 }

@@ -23,12 +23,13 @@ function sourceMeasures(): SourceMeasures {
     deadLetters: new Map(),
     pending: 0,
     watermarkMs: Number.NEGATIVE_INFINITY,
+    publishersForgotten: 0,
     laneOwned: 0,
   };
 }
 
 function ruleMeasures(): RuleMeasures {
-  return { matches: 0, sideOutputs: new Map(), late: 0, expressionsFailed: 0, limitsReached: new Map() };
+  return { matches: 0, sideOutputs: new Map(), late: 0, failures: 0, expressionsFailed: 0, limitsReached: new Map() };
 }
 
 function nodeMeasures(): NodeMeasures {

@@ -1,5 +1,6 @@
 import { comparePositions, covers, ORIGIN, type Position, showPosition } from '../core/shards/position.ts';
-import { BEGINNING, type InstantMs } from '../core/time/units.ts';
+import type { Standing } from '../core/shards/standing.ts';
+import { BEGINNING, type InstantMs, instant } from '../core/time/units.ts';
 import type { FencedLog } from '../ports/log.ts';
 import type { NodeMeasures } from '../ports/measures.ts';
 
@@ -17,13 +18,24 @@ export interface LaneItem {
 export interface LaneProgress {
   readonly position: Position;
   readonly watermark: InstantMs;
+  readonly standing: Standing;
+}
+
+/** What a record says beside its items. */
+export interface RecordBounds {
+  readonly from: Position;
+  readonly upto: Position;
+  readonly watermark: InstantMs;
+  readonly standing: Standing;
+  /** What records before this one have promised: an item older than that is late by it. */
+  readonly promised: InstantMs;
 }
 
 /** How one output of a lane writes its records. */
 export interface RecordForm<Item extends LaneItem> {
-  encode(items: readonly Item[], from: Position, upto: Position, watermark: InstantMs): Buffer;
+  encode(items: readonly Item[], bounds: RecordBounds): Buffer;
   /** Position and watermark of a record of this subject. */
-  decode(body: Uint8Array): { upto: Position; watermark: InstantMs };
+  decode(body: Uint8Array): { upto: Position; watermark: InstantMs; standing: Standing };
 }
 
 /** Thrown when a subject lost acknowledged records: the lane must read its source again from further back (L4). */
@@ -36,7 +48,8 @@ export class LogLostTail extends Error {
  * flight; what arrives meanwhile forms the next record, so packing grows with load and adds no wait when idle.
  *
  * After a refusal or an unknown answer it adopts the position found at the subject's end, whoever wrote it, and goes on
- * with the items after that (L4): records are derived from the source, so equal bytes are not needed.
+ * with the items after that (L4): records are derived from the source, so equal bytes are not needed. A watermark once
+ * told is never taken back, also not by a lane that knows less of the time that passed than the one before.
  */
 export class LaneOutput<Item extends LaneItem> {
   readonly subject: string;
@@ -50,6 +63,7 @@ export class LaneOutput<Item extends LaneItem> {
   private expected = 0;
   private done: Position = ORIGIN;
   private told: InstantMs = BEGINNING;
+  private standing: Standing = 'leads';
 
   constructor(log: FencedLog, subject: string, form: RecordForm<Item>, measures: NodeMeasures) {
     this.log = log;
@@ -91,7 +105,10 @@ export class LaneOutput<Item extends LaneItem> {
   /** True when a record would tell the shard something new. */
   isBehind(progress: LaneProgress): boolean {
     return (
-      this.waiting.length > 0 || comparePositions(this.done, progress.position) < 0 || this.told < progress.watermark
+      this.waiting.length > 0 ||
+      comparePositions(this.done, progress.position) < 0 ||
+      this.told < progress.watermark ||
+      this.standing !== progress.standing
     );
   }
 
@@ -104,13 +121,14 @@ export class LaneOutput<Item extends LaneItem> {
     if (this.inFlight || !this.isBehind(progress)) return true;
     this.inFlight = true;
     try {
-      const { body, upto, watermark } = this.nextRecord(progress);
+      const { body, upto, watermark, standing } = this.nextRecord(progress);
       const answer = await this.log.append(this.subject, this.expected, body);
       this.measures.appends[answer.kind] += 1;
       if (answer.kind === 'stored') {
         this.expected = answer.sequence;
         this.done = upto;
         this.told = watermark;
+        this.standing = standing;
         this.flying = [];
       } else await this.adopt();
       return answer.kind !== 'unknown';
@@ -119,7 +137,7 @@ export class LaneOutput<Item extends LaneItem> {
     }
   }
 
-  private nextRecord(progress: LaneProgress): { body: Buffer; upto: Position; watermark: InstantMs } {
+  private nextRecord(progress: LaneProgress): RecordBounds & { body: Buffer } {
     let count = this.countFor(this.recordMax);
     for (;;) {
       const items = this.waiting.slice(0, count);
@@ -127,12 +145,19 @@ export class LaneOutput<Item extends LaneItem> {
       // Up to the very item that has to wait: position and watermark belong together, or a lane that starts over from
       // this record takes for late what it reads again.
       const upto = rest === undefined ? progress.position : { seq: rest.seq, part: rest.index };
-      const watermark = rest === undefined ? progress.watermark : rest.before;
-      const body = this.form.encode(items, this.done, upto, watermark);
+      const promise = rest === undefined ? progress.watermark : rest.before;
+      const bounds = {
+        from: this.done,
+        upto,
+        watermark: instant(Math.max(this.told, promise)),
+        standing: rest === undefined ? progress.standing : 'leads',
+        promised: this.told,
+      };
+      const body = this.form.encode(items, bounds);
       if (body.length <= this.log.bodyMax) {
         this.flying = items;
         this.waiting = this.waiting.slice(count);
-        return { body, upto, watermark };
+        return { ...bounds, body };
       }
       // What fits into no record of its own was made a dead letter before it came here.
       if (items.length <= 1)
@@ -154,11 +179,12 @@ export class LaneOutput<Item extends LaneItem> {
     const end = await this.log.last(this.subject);
     const before = this.done;
     if (end !== undefined) {
-      const { upto, watermark } = this.form.decode(end.body);
+      const { upto, watermark, standing } = this.form.decode(end.body);
       if (this.expected > 0 && comparePositions(upto, before) < 0) throw this.lostTail(upto);
       this.expected = end.sequence;
       this.done = upto;
       this.told = watermark;
+      this.standing = standing;
     } else if (this.expected > 0) throw this.lostTail(ORIGIN);
     const pending = [...this.flying, ...this.waiting];
     this.flying = [];

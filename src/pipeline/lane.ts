@@ -1,23 +1,22 @@
-import { decodeMessage } from '../core/events/decode.ts';
-import type { Rejected } from '../core/events/decoded.ts';
-import type { Event } from '../core/events/event.ts';
 import type { SourceSettings } from '../core/events/source-settings.ts';
 import type { RuleSet } from '../core/rules/rule-set.ts';
-import { decodeDeadRecord, encodeDeadRecord } from '../core/shards/dead-record.ts';
-import { comparePositions, type Position, whole } from '../core/shards/position.ts';
-import { decodeRecord, encodeRecord, type RoutedEvent } from '../core/shards/record.ts';
+import { comparePositions, whole } from '../core/shards/position.ts';
+import type { Standing } from '../core/shards/standing.ts';
 import type { Subjects } from '../core/shards/subjects.ts';
-import { BEGINNING, duration, type InstantMs, instant, NEVER } from '../core/time/units.ts';
-import { BoundedDisorder } from '../core/time/watermark.ts';
+import { duration, instant, NEVER } from '../core/time/units.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { EventSource, FencedLog, LogMessage, LogReader } from '../ports/log.ts';
+import type { EventSource, FencedLog, LogReader } from '../ports/log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { NodeMeasures, SourceMeasures } from '../ports/measures.ts';
 import { backoff, pause } from '../ports/pause.ts';
-import { type LaneCause, laneDeadLetter } from './lane-dead-letter.ts';
-import { type LaneItem, LaneOutput, type LaneProgress, type RecordForm } from './lane-output.ts';
+import { LaneClock } from './lane-clock.ts';
+import { LaneIntake } from './lane-intake.ts';
+import { type LaneItem, LaneOutput, type LaneProgress } from './lane-output.ts';
+import { LaneRecords } from './lane-records.ts';
 import { laneStart } from './lane-start.ts';
+import type { Pace } from './pace.ts';
 import { Router } from './router.ts';
+import { Silence } from './silence.ts';
 
 /**
  * The reader of one source: decodes, keys, packs, and appends to shard logs.
@@ -30,33 +29,38 @@ import { Router } from './router.ts';
 export class Lane {
   readonly name: string;
   private readonly options: LaneOptions;
-  private readonly shards: LaneOutput<EventItem>[];
-  private readonly dead: LaneOutput<DeadItem>;
-  /** All of them: what holds for a shard's records holds for those of dead letters. */
+  private readonly records: LaneRecords;
+  private readonly intake: LaneIntake;
+  /** One for each shard, and one for dead letters: what holds for a shard's records holds for those too. */
   private readonly outputs: readonly LaneOutput<LaneItem>[];
-  private readonly router: Router;
-  private position: Position = whole(0);
-  private time = new BoundedDisorder(duration(0));
-  private stamp: InstantMs = instant(0);
-  private created = '';
-  /** Sequence of the message whose bytes the last dead letter with a body holds. */
-  private bodyKept = 0;
+  /** Undefined when the watermark in the records says all there is to know of the clock. */
+  private readonly keptClock: LaneClock | undefined;
+  private readonly silence: Silence;
+  private standing: Standing = 'leads';
+  private listening = false;
   private reader: LogReader | undefined;
   private stopped = false;
   private failed: (error: unknown) => void = () => undefined;
   private wake: () => void = () => undefined;
 
   constructor(options: LaneOptions) {
-    const { ports, settings, subjects } = options;
+    const { ports, settings, subjects, rules, measures } = options;
+    const { log, logger } = ports;
     this.options = options;
     this.name = settings.name;
-    this.router = new Router(options.rules, settings.name, options.shards);
-    this.shards = Array.from(
+    this.records = new LaneRecords(ports, this.name, options.ruleVersion);
+    const { records } = this;
+    const shards = Array.from(
       { length: options.shards },
-      (_, shard) => new LaneOutput(ports.log, subjects.shardLog(shard, this.name), this.eventForm(), ports.measures),
+      (_, shard) => new LaneOutput(log, subjects.shardLog(shard, this.name), records.events, ports.measures),
     );
-    this.dead = new LaneOutput(ports.log, subjects.laneDead(this.name), this.deadForm(), ports.measures);
-    this.outputs = [...this.shards, this.dead] as unknown as readonly LaneOutput<LaneItem>[];
+    const dead = new LaneOutput(log, subjects.laneDead(this.name), records.dead, ports.measures);
+    this.outputs = [...shards, dead] as unknown as readonly LaneOutput<LaneItem>[];
+    const router = new Router(rules, settings.name, options.shards);
+    const { bodyMax } = log;
+    this.intake = new LaneIntake({ settings, router, records, shards, dead, bodyMax, measures, logger });
+    this.keptClock = settings.publisher && new LaneClock(log, subjects.laneClock(this.name));
+    this.silence = new Silence(ports.clock, options.heartbeat);
   }
 
   /**
@@ -77,6 +81,7 @@ export class Lane {
     } finally {
       cancelBeat();
       this.stopped = true;
+      this.options.pace?.leave(this.name);
       await this.reader?.close();
     }
   }
@@ -85,25 +90,38 @@ export class Lane {
   stop(): void {
     this.stopped = true;
     this.wake();
+    this.options.pace?.leave(this.name);
     void this.reader?.close();
   }
 
   private async takeOver(): Promise<void> {
     const { source } = this.options;
     const facts = await source.facts();
-    this.created = facts.created;
-    const start = await laneStart(this.options, this.created);
+    this.records.created = facts.created;
+    const start = await laneStart(this.options, facts.created);
     await Promise.all(this.outputs.map((output) => output.takeOver(start)));
+    const least = this.leastBehind();
+    const kept = await this.keptClock?.takeOver();
+    if (kept !== undefined && comparePositions(kept.upto, least.upto) <= 0) this.intake.goOn(kept.upto, kept.state);
+    else {
+      // Clocks of publishers that were never stored are found by reading everything again.
+      const fromStart = this.keptClock !== undefined && kept === undefined;
+      this.intake.goOn(fromStart ? start : least.upto, { watermark: least.watermark, publishers: undefined });
+    }
+    this.reader = source.read(this.nextSequence());
+  }
+
+  /** The output that has the least of the source. */
+  private leastBehind(): LaneOutput<LaneItem> {
     let least: LaneOutput<LaneItem> = this.outputs[0]!;
     for (const output of this.outputs) if (comparePositions(output.upto, least.upto) < 0) least = output;
-    this.position = least.upto;
-    this.time = new BoundedDisorder(this.options.settings.disorder, least.watermark);
-    this.reader = source.read(this.nextSequence());
+    return least;
   }
 
   /** A message that was cut is read again; its first part is skipped by the outputs that have it. */
   private nextSequence(): number {
-    return this.position.part === whole(0).part ? this.position.seq + 1 : this.position.seq;
+    const { seq, part } = this.intake.position;
+    return part === whole(0).part ? seq + 1 : seq;
   }
 
   private async read(): Promise<'ended' | 'stopped'> {
@@ -113,124 +131,19 @@ export class Lane {
       if (this.stopped) return 'stopped';
       if (messages === undefined) return await this.finish();
       const started = ports.clock.monotonic();
-      for (const message of messages) this.take(message);
+      let events = 0;
+      for (const message of messages) events += this.intake.take(message);
+      if (events > 0) {
+        this.silence.heard();
+        this.standing = 'leads';
+      }
       this.options.measures.pending = this.reader!.pending ?? 0;
       ports.measures.busySeconds.decode += (ports.clock.monotonic() - started) / 1000;
       this.flushWaiting();
       await this.roomForMore();
+      await this.options.pace?.step(this.name, this.intake.clock.watermark);
       if (this.stopped) return 'stopped';
     }
-  }
-
-  private take(message: LogMessage): void {
-    const { settings, ports, measures } = this.options;
-    const decoded = decodeMessage(message, settings);
-    measures.messagesIn += 1;
-    measures.bytesIn += message.body.length;
-    measures.eventsIn += decoded.events.length;
-    measures.eventsExcluded += decoded.excluded;
-    measures.expressionsFailed += decoded.expressionsFailed;
-    this.stamp = message.stamp > this.stamp ? message.stamp : this.stamp;
-    if (decoded.failure !== undefined) {
-      ports.logger.debug({ source: settings.name, sequence: message.sequence }, decoded.failure);
-    }
-    const bytes = decoded.events.length === 0 ? 0 : message.body.length / decoded.events.length;
-    // Strictly by index: a record that is cut between two values of a message counts on it.
-    const rejected = decoded.rejected.values();
-    let next = rejected.next();
-    for (const event of decoded.events) {
-      for (; !next.done && (next.value.index ?? 0) < event.index; next = rejected.next())
-        this.reject(next.value, message);
-      this.takeEvent(event, message, bytes);
-    }
-    for (; !next.done; next = rejected.next()) this.reject(next.value, message);
-    this.position = whole(message.sequence);
-    measures.watermarkMs = this.time.watermark;
-  }
-
-  private reject({ index, cause, message: text }: Rejected, message: LogMessage): void {
-    this.addDead(message, index ?? 0, cause, text, index);
-  }
-
-  private takeEvent(event: Event, message: LogMessage, bytes: number): void {
-    const before = this.time.watermark;
-    const lag = this.time.observe(event.time);
-    const { router } = this;
-    router.route(event);
-    this.options.measures.eventsWithoutKey += router.keyless;
-    const large = message.body.length > this.options.ports.log.bodyMax / GROWTH_MAX;
-    let tooLarge = 0;
-    for (let target = 0; target < router.targetShards.length; target += 1) {
-      const routes = router.targetRoutes[target]!;
-      const item: EventItem = { seq: event.seq, index: event.index, before, bytes, event, lag, routes };
-      const bytesOver = large ? this.bytesOver(item) : 0;
-      if (bytesOver > 0) {
-        tooLarge = bytesOver;
-        continue;
-      }
-      this.options.measures.eventsRouted += 1;
-      this.shards[router.targetShards[target]!]!.add(item);
-    }
-    // One dead letter per event, whatever is wrong with it: its place in the order is the event's.
-    if (tooLarge > 0) {
-      const text = `The event is ${tooLarge} bytes too large for a shard's record, whose limit is the server's.`;
-      this.addDead(message, event.index, 'tooLarge', [text, ...router.failures].join(' '), event.index, before);
-    } else if (router.failures.length > 0) {
-      this.addDead(message, event.index, 'key', router.failures.join(' '), event.index, before);
-    }
-  }
-
-  /** By how many bytes an event of a large message exceeds a record of its own; 0 when it fits. */
-  private bytesOver(routed: RoutedEvent): number {
-    const bytes = this.encodeEvents([routed], this.position, this.position, this.time.watermark).length;
-    return Math.max(0, bytes - (this.options.ports.log.bodyMax - 64));
-  }
-
-  private encodeEvents(events: readonly RoutedEvent[], from: Position, upto: Position, watermark: InstantMs): Buffer {
-    const { ruleVersion, ports } = this.options;
-    const { stamp, created, name: source } = this;
-    const started = ports.clock.monotonic();
-    const bytes = encodeRecord({ from, upto, stamp, watermark, ruleVersion, source, created, events });
-    ports.measures.busySeconds.append += (ports.clock.monotonic() - started) / 1000;
-    return bytes;
-  }
-
-  private addDead(
-    message: LogMessage,
-    index: number,
-    cause: LaneCause,
-    text: string,
-    eventIndex: number | undefined,
-    before: InstantMs = this.time.watermark,
-  ): void {
-    const { settings, ports, measures } = this.options;
-    // A message may hold many bad events; its bytes are kept once, with the first of them.
-    const keepsBody = cause !== 'tooLarge' && this.bodyKept !== message.sequence;
-    if (keepsBody) this.bodyKept = message.sequence;
-    const letter = laneDeadLetter(
-      message,
-      settings,
-      { cause, text, index: eventIndex, keepsBody },
-      ports.log.bodyMax - 1024,
-    );
-    const item: DeadItem = { seq: message.sequence, index, before, bytes: letter.length, letter };
-    this.dead.add(item);
-    measures.deadLetters.set(cause, (measures.deadLetters.get(cause) ?? 0) + 1);
-  }
-
-  private eventForm(): RecordForm<EventItem> {
-    return {
-      encode: (items, from, upto, watermark) => this.encodeEvents(items, from, upto, watermark),
-      decode: (body) => decodeRecord(body),
-    };
-  }
-
-  private deadForm(): RecordForm<DeadItem> {
-    return {
-      encode: (items, from, upto, watermark) =>
-        encodeDeadRecord({ from, upto, watermark, letters: items.map(({ letter }) => letter) }),
-      decode: (body) => decodeDeadRecord(body),
-    };
   }
 
   /** How far it has read, and what it promises. */
@@ -239,7 +152,8 @@ export class Lane {
   }
 
   private get progress(): LaneProgress {
-    return { position: this.position, watermark: this.time.watermark };
+    const { position, clock } = this.intake;
+    return { position, watermark: clock.watermark, standing: this.standing };
   }
 
   /** Sends what waits; each output then goes on by itself while more is waiting. */
@@ -282,11 +196,30 @@ export class Lane {
       if (this.reader !== undefined && !this.stopped) {
         this.moveOverForeign();
         this.flushBehind();
+        this.listen(this.reader).catch(this.failed);
       }
       cancel = ports.clock.after(duration(heartbeat), again);
     };
     cancel = ports.clock.after(duration(heartbeat), again);
     return () => cancel();
+  }
+
+  /** Lets time pass in silence, and tells the shards where the lane is. */
+  private async listen(reader: LogReader): Promise<void> {
+    if (this.listening) return;
+    this.listening = true;
+    const silent = await this.silence.beat(reader).finally(() => (this.listening = false));
+    if (this.stopped) return;
+    const { settings, measures } = this.options;
+    const { clock, position } = this.intake;
+    if (Number.isFinite(settings.idleAfter)) {
+      if (silent > 0) clock.elapse(silent);
+      if (this.silence.isQuiet && !clock.hasHeard) this.standing = settings.idleAfter;
+    }
+    measures.watermarkMs = clock.watermark;
+    measures.publishersForgotten = clock.publishersForgotten;
+    await this.keptClock?.beat(position, clock.state, this.leastBehind().upto);
+    if (!this.stopped) this.flushBehind();
   }
 
   /**
@@ -295,7 +228,7 @@ export class Lane {
    */
   private moveOverForeign(): void {
     const read = (this.reader?.position ?? 0) - 1;
-    if (read > this.position.seq && this.backlog() === 0) this.position = whole(read);
+    if (read > this.intake.position.seq && this.backlog() === 0) this.intake.position = whole(read);
   }
 
   private flushBehind(): void {
@@ -304,12 +237,12 @@ export class Lane {
 
   /** The source has ended: the last watermark goes out, and everything is stored. */
   private async finish(): Promise<'ended' | 'stopped'> {
-    const reached = this.time.watermark;
-    const { disorder } = this.options.settings;
     // At the end nothing can come any more that is older than the last event; `close` says so and no more than that.
-    if (this.options.atEnd === 'close' && reached !== BEGINNING)
-      this.time = new BoundedDisorder(duration(0), instant(reached + disorder + 1));
-    if (this.options.atEnd === 'drain') this.time = new BoundedDisorder(duration(0), NEVER);
+    const { clock } = this.intake;
+    if (this.options.atEnd === 'close' && clock.hasHeard) clock.advanceTo(instant(clock.latest + 1));
+    if (this.options.atEnd === 'drain') clock.advanceTo(NEVER);
+    this.standing = this.options.atEnd === 'close' ? 'closed' : 'ended';
+    this.options.pace?.leave(this.name);
     for (;;) {
       this.flushBehind();
       if (this.outputs.every((output) => output.idle && !output.isBehind(this.progress))) return 'ended';
@@ -321,9 +254,6 @@ export class Lane {
 
 /** Events and dead letters that may wait for acknowledgements before the lane stops reading. */
 const BACKLOG_MAX = 65_536;
-
-/** A message this many times smaller than the limit holds no event that could exceed it once it is in a record. */
-const GROWTH_MAX = 8;
 
 export interface LaneOptions {
   readonly ports: {
@@ -339,12 +269,8 @@ export interface LaneOptions {
   readonly shards: number;
   readonly subjects: Subjects;
   readonly heartbeat: number;
+  /** Keeps lanes of finite sources in step; undefined for sources without end. */
+  readonly pace: Pace | undefined;
   readonly atEnd: 'close' | 'stop' | 'drain';
   readonly measures: SourceMeasures;
-}
-
-type EventItem = LaneItem & RoutedEvent;
-
-interface DeadItem extends LaneItem {
-  readonly letter: Uint8Array;
 }

@@ -1,6 +1,9 @@
-import type { RuleIncident, Said } from '../core/behaviours/key-step.ts';
+import type { TurnResult } from '../core/behaviours/desk.ts';
+import type { RuleIncident, Said } from '../core/behaviours/said.ts';
 import { type DeadCause, encodeDeadLetter } from '../core/events/dead-letter.ts';
 import { encodeMatch } from '../core/events/match-envelope.ts';
+import { ByteWriter } from '../core/shards/byte-writer.ts';
+import { writeCell } from '../core/shards/cells.ts';
 import type { CommitOutput } from '../core/shards/commit.ts';
 import type { ShardState } from '../core/shards/shard-state.ts';
 import { deadOutput, matchOutput, sideOutput } from '../core/shards/subjects.ts';
@@ -21,7 +24,7 @@ interface OutputOptions {
  */
 export function outputOf(options: OutputOptions, state: ShardState, said: Said): CommitOutput {
   const { emission } = said;
-  if (emission.kind === 'dropped') return deadLetterOf(options, state, said, 'limit', emission.message);
+  if (emission.kind === 'dropped') return deadLetterOf(options, state, said, emission.cause, emission.message);
   const { shard, prefix, measures, ports } = options;
   const { name, version: ruleVersion, severity, labels } = said.rule.rule;
   const { side } = emission;
@@ -32,6 +35,8 @@ export function outputOf(options: OutputOptions, state: ShardState, said: Said):
   const encoded = encodeMatch(facts);
   if (encoded.ok && encoded.body.length <= ports.log.bodyMax) {
     state.setOrdinal(subject, ordinal);
+    const { identity } = emission;
+    if (identity !== undefined && emission.revision === undefined) identity.ordinal = ordinal;
     if (side === undefined) counts.matches += 1;
     else counts.sideOutputs.set(side, (counts.sideOutputs.get(side) ?? 0) + 1);
     return { subject, ordinal, body: encoded.body };
@@ -42,6 +47,24 @@ export function outputOf(options: OutputOptions, state: ShardState, said: Said):
   ports.logger.warn({ rule: name, shard }, message);
   counts.expressionsFailed += 1;
   return deadLetterOf(options, state, said, 'emit', message);
+}
+
+/** A key's change with the numbers of what its rules said first, for the updates that may follow. */
+export function withIdentities({ change, said }: TurnResult): Uint8Array {
+  let writer: ByteWriter | undefined;
+  for (const { emission, rule } of said) {
+    if (emission.kind === 'dropped' || emission.revision !== undefined) continue;
+    const { identity } = emission;
+    if (identity?.cell === undefined || identity.ordinal === undefined) continue;
+    if (writer === undefined) {
+      writer = new ByteWriter(change.length + 32);
+      writer.raw(change);
+    }
+    const number = new ByteWriter(8);
+    number.varint(identity.ordinal);
+    writeCell(writer, rule.slot, identity.cell, number.copy());
+  }
+  return writer === undefined ? change : writer.copy();
 }
 
 /** A shard's dead letters are one more output, with ordinals of their own (M5). */
@@ -88,14 +111,24 @@ export function noteIncident(options: OutputOptions, { rule: { rule }, incident 
       counts.expressionsFailed += 1;
       ports.logger.debug({ rule: rule.name, shard, where: incident.where }, incident.message);
       return;
+    case 'failed': {
+      counts.failures += 1;
+      const times = counts.failures;
+      if (isPowerOfTwo(times)) ports.logger.error({ rule: rule.name, shard, key, times }, incident.message);
+      return;
+    }
     case 'limitReached': {
       const { limit, answer } = incident;
       const times = (counts.limitsReached.get(limit) ?? 0) + 1;
       counts.limitsReached.set(limit, times);
-      // The metric counts every one; the log says the first, second, fourth, eighth … so that it stays readable.
-      if (Number.isInteger(Math.log2(times))) {
+      if (isPowerOfTwo(times)) {
         ports.logger.warn({ rule: rule.name, shard, key, limit, answer, times }, 'limit reached');
       }
     }
   }
+}
+
+/** The metric counts every one; the log says the first, second, fourth, eighth … so that it stays readable. */
+function isPowerOfTwo(times: number): boolean {
+  return Number.isInteger(Math.log2(times));
 }

@@ -1,6 +1,7 @@
 import type { ActorPool } from '../actors/actor-pool.ts';
 import { KeyActors } from '../actors/key-actors.ts';
-import { compareSaid, type Said, type TurnResult } from '../core/behaviours/key-step.ts';
+import type { TurnResult } from '../core/behaviours/desk.ts';
+import { compareSaid, type Said } from '../core/behaviours/said.ts';
 import type { RuleSet } from '../core/rules/rule-set.ts';
 import type { CommitOutput, KeyChange, LaneState } from '../core/shards/commit.ts';
 import { comparePositions } from '../core/shards/position.ts';
@@ -17,7 +18,7 @@ import type { Measures } from '../ports/measures.ts';
 import { observeSeconds } from '../ports/observe-seconds.ts';
 import { type Batch, Batcher } from './batch.ts';
 import type { LaneProgress } from './lane-output.ts';
-import { noteIncident, outputOf } from './outputs.ts';
+import { noteIncident, outputOf, withIdentities } from './outputs.ts';
 import { Relay } from './relay.ts';
 
 /**
@@ -80,7 +81,10 @@ export class ShardOwner {
       measures.node.recoveries += 1;
       observeSeconds(measures.node.recoverySeconds, (ports.clock.monotonic() - started) / 1000);
       ready();
-      await Promise.race([this.work(journal, new Batcher(shard, state, rules), incarnation), failure]);
+      await Promise.race([
+        this.work(journal, new Batcher(shard, state, rules, this.options.inOrder), incarnation),
+        failure,
+      ]);
     } finally {
       this.stop();
       await this.reader?.close();
@@ -106,11 +110,17 @@ export class ShardOwner {
    * Resolves when a lane's records up to a position and watermark are committed and everything they imply is relayed.
    * @returns false when the owner was stopped before
    */
-  async settled(lane: string, { position, watermark }: LaneProgress): Promise<boolean> {
+  async settled(lane: string, { position, watermark, standing }: LaneProgress): Promise<boolean> {
     for (;;) {
       const done = this.committed.get(lane);
       if (this.stopped) return false;
-      if (done !== undefined && comparePositions(done.upto, position) >= 0 && done.watermark >= watermark) break;
+      if (
+        done !== undefined &&
+        comparePositions(done.upto, position) >= 0 &&
+        done.watermark >= watermark &&
+        done.standing === standing
+      )
+        break;
       await new Promise<void>((resolve) => this.watchers.push(resolve));
     }
     await this.relay.below(0);
@@ -159,6 +169,7 @@ export class ShardOwner {
           cursor: journal.state.cursor,
           processingTime: journal.state.processingTime,
           lanes: [...heard.values()],
+          clocks: batcher.clocks,
           names: batcher.names.splice(0),
           changes,
           outputs,
@@ -213,21 +224,23 @@ export class ShardOwner {
     results: readonly TurnResult[],
   ): { changes: KeyChange[]; outputs: CommitOutput[] } {
     const started = this.options.ports.clock.monotonic();
-    const changes: KeyChange[] = [];
     const said: Said[] = [];
+    for (const { said: spoken } of results) for (const one of spoken) said.push(one);
+    said.sort(compareSaid);
+    // Numbered before changes are taken: some states keep the number of what they said first.
+    const outputs = said.map((one) => outputOf(this.options, state, one));
+    const changes: KeyChange[] = [];
     for (let i = 0; i < results.length; i += 1) {
       const { program, key } = batch.turns[i]!;
-      const { change, changed, fired, wakes, said: spoken, incidents } = results[i]!;
+      const { changed, fired, wakes, incidents } = results[i]!;
       this.options.measures.node.timersFired += fired;
       for (const incident of incidents) noteIncident(this.options, incident, key);
-      for (const one of spoken) said.push(one);
       if (!changed) continue;
+      const change = withIdentities(results[i]!);
       if (change.length === 0 && sameWakes(wakes, state.table.wakes(program.keyspace, key))) continue;
       state.table.apply(program.keyspace, key, change, wakes);
       changes.push({ keyspace: program.keyspace, key, change, wakes });
     }
-    said.sort(compareSaid);
-    const outputs = said.map((one) => outputOf(this.options, state, one));
     this.options.measures.node.busySeconds.commit += (this.options.ports.clock.monotonic() - started) / 1000;
     return { changes, outputs };
   }
@@ -267,6 +280,8 @@ export interface ShardOwnerOptions {
   readonly prefix: string;
   readonly subjects: Subjects;
   readonly rules: RuleSet;
+  /** Whether no event of a source can be older than one before it and still be on time. */
+  readonly inOrder: (source: string) => boolean;
   readonly pool: ActorPool;
   readonly measures: Measures;
 }

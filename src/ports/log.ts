@@ -40,6 +40,11 @@ export interface LogReader {
    * stream moves on; who keeps positions keeps this, or a stream's retention overtakes the position of a rare event.
    */
   readonly position?: number;
+  /**
+   * Asks now whether everything there is has been given out; false when in doubt or out of reach. Absent where there
+   * is no telling (an input that comes as it comes).
+   */
+  caughtUp?(): Promise<boolean>;
   /** Messages that the stream held beyond the last one received, when that came. For measuring only. */
   readonly pending?: number;
 }

@@ -20,6 +20,8 @@ export interface SourceMeasures {
   pending: number;
   /** Gauge: the lane's watermark in ms since the epoch; -Infinity before the first event. */
   watermarkMs: number;
+  /** Publishers whose own clock was given up, to keep their number within its limit. */
+  publishersForgotten: number;
   /** Gauge: 1 while this node runs the source's lane. */
   laneOwned: number;
 }
@@ -29,6 +31,8 @@ export interface RuleMeasures {
   /** By side output: timeout, late and those of process rules. */
   readonly sideOutputs: Map<string, number>;
   late: number;
+  /** Events and timers on which the rule threw. */
+  failures: number;
   expressionsFailed: number;
   /** By limit. */
   readonly limitsReached: Map<string, number>;

@@ -22,6 +22,8 @@ export function sourceSettings(name: string, changes: Partial<SourceSettings> = 
     format: 'auto',
     start: { kind: 'beginning' },
     disorder: duration(0),
+    idleAfter: duration(2000),
+    publisher: undefined,
     eventBytesMax: 1024 * 1024,
     extraction: {
       each: undefined,
@@ -67,6 +69,7 @@ export function memoryNode(
     heartbeat: duration(20),
     actorsMax: 1000,
     atEnd: 'close',
+    finite: false,
     ...settings,
   });
   return { corral, log: all.log, ports: all };

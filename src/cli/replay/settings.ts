@@ -22,6 +22,7 @@ export interface ReplayFlags {
   readonly where?: string;
   readonly each?: string;
   readonly disorder?: string;
+  readonly watermarkPer?: string;
   readonly format?: string;
 }
 
@@ -38,7 +39,7 @@ export type ResolvedReplay =
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** Flags that are fields of a source. */
-const SOURCE_FLAGS = ['time', 'type', 'id', 'where', 'each', 'disorder', 'format'] as const;
+const SOURCE_FLAGS = ['time', 'type', 'id', 'where', 'each', 'disorder', 'watermarkPer', 'format'] as const;
 
 /**
  * Resolves what is replayed. Without a configuration the sources are those that the rules name, read as the flags say;
@@ -61,7 +62,10 @@ export async function resolveReplay(patterns: readonly string[], flags: ReplayFl
     const message = 'no rule files are named';
     return { ok: false, problems: [{ code: 'REPLAY_RULES', at, message, fix: 'name rule files, or a --config' }] };
   }
-  const rules = await loadRules(files, { sources: loaded?.config.sources.map(({ name }) => name) });
+  const rules = await loadRules(files, {
+    sources: loaded?.config.sources.map(({ name }) => name),
+    limits: loaded?.config.limits,
+  });
   const problems: Problem[] = rules.ok ? [] : [...rules.problems];
   const needed = rules.ok ? [...new Set(rules.ruleSet.rules.flatMap((rule) => rule.sources))] : [];
   const sources: SourceSettings[] = [];
@@ -113,6 +117,7 @@ function overridden(configured: SourceSettings, read: SourceSettings, flags: Rep
     ...configured,
     extraction: { ...configured.extraction, ...given } as Extraction,
     ...(flags.disorder === undefined ? {} : { disorder: read.disorder }),
+    ...(flags.watermarkPer === undefined ? {} : { publisher: read.publisher }),
     ...(flags.format === undefined ? {} : { format: read.format }),
   };
 }

@@ -32,6 +32,23 @@ export interface Emission {
   readonly events: readonly StepEvents[];
   /** The value of the rule's `emit`; undefined when the rule has none. */
   readonly emit: unknown;
+  /** Set when this emission may be followed by updates, or is one: all emissions of one result have the same object. */
+  readonly identity?: EmissionIdentity;
+  /** Set for an update: 1 for the first one, and so on. */
+  readonly revision?: number;
+  /** Names of the aggregates in it whose results are estimates, because a limit was passed; undefined when all are exact. */
+  readonly approximate?: readonly string[];
+}
+
+/**
+ * What an update has in common with the first emission of the same result. The shell sets `ordinal` when it numbers that
+ * first emission, and in the same commit writes it, as one varint, into `cell` of the rule's state; the behaviour reads
+ * it from there when it loads, and removes the cell when no update can follow any more.
+ */
+export interface EmissionIdentity {
+  /** Undefined when no update can follow any more: then nothing is to be written. Read it after `save`. */
+  readonly cell: number | undefined;
+  ordinal: number | undefined;
 }
 
 /** What the engine saw that is no match: a failed expression, a limit reached. Counted and logged by the shell. */
@@ -44,7 +61,9 @@ export type Incident =
       readonly answer: string;
       readonly events?: readonly StepEvents[];
     }
-  | { readonly kind: 'late'; readonly byMs: number };
+  | { readonly kind: 'late'; readonly byMs: number }
+  /** The rule threw on an event or timer. */
+  | { readonly kind: 'failed'; readonly message: string };
 
 /** Where a behaviour puts what it has to say, in the order it happens. */
 export interface Output {
@@ -85,6 +104,16 @@ export interface Behaviour<State = unknown> {
   onEvent(state: State, event: Event, output: Output): void;
   /** Event time has reached `now`: everything due at or before it happens, in order of deadline. */
   onTime(state: State, now: InstantMs, output: Output): void;
+  /** The input has ended: what is open (windows, sessions) is over with what it has. Deadlines are not decided by it. */
+  close?(state: State, output: Output): void;
   /** When `onTime` has next something to do; `NEVER` when time changes nothing. */
   wakeAt(state: State): InstantMs;
+  /**
+   * True when the behaviour decides itself what is late. It is then shown late events too, by `onEvent`, right after
+   * `onTime` with the watermark that the event is behind (whatever `wakeAt` says, also on a fresh state); it reports
+   * those it has no more use for as incidents `late`.
+   */
+  readonly takesLate?: boolean;
+  /** The input has ended for good: windows that are still open close, with the ends they would have had. */
+  onEnd?(state: State, output: Output): void;
 }

@@ -1,11 +1,13 @@
+import type { Event } from '../events/event.ts';
 import type { KeyValue } from '../rules/rule-set.ts';
-import { ByteWriter } from '../shards/byte-writer.ts';
-import { cellsBySlot, writeCell } from '../shards/cells.ts';
+import { cellsBySlot } from '../shards/cells.ts';
 import type { RoutedEvent } from '../shards/record.ts';
 import type { Wake } from '../shards/wake.ts';
-import { type InstantMs, NEVER } from '../time/units.ts';
-import type { CellWriter, Emission, Incident, Output, StepEvents } from './behaviour.ts';
+import { after, duration, type InstantMs, NEVER } from '../time/units.ts';
+import { type Desk, eventOnly, type TurnResult } from './desk.ts';
 import type { KeyspaceProgram, ProgramRule } from './keyspace-program.ts';
+import { CLOSE, EVENT, TIMER } from './said.ts';
+import { WaitingEvents } from './waiting-events.ts';
 
 /**
  * One key's rules at work. A turn takes all that a batch holds for the key, in order, and gives what changed.
@@ -13,12 +15,17 @@ import type { KeyspaceProgram, ProgramRule } from './keyspace-program.ts';
  * What comes out must not depend on where batches begin and end (protocol.md, C6). So a turn does not fire its timers
  * at the end, but where the log has them: a timer belongs to the first record whose watermark reaches its deadline,
  * after the events of that record. An event first brings its rules to the event's own time, then is seen by them.
+ *
+ * Rules whose events may come out of order of time see them later: each event waits (see waiting-events) and belongs to
+ * the first record whose watermark passes it, in order of time with that record's timers.
  */
 export class KeyStep {
   private readonly states: unknown[];
   private readonly program: KeyspaceProgram;
-  /** The soonest wake time of all rules, so that most turns need not ask them. */
+  /** The soonest wake time of all rules and waiting events, so that most turns need not ask them. */
   private wake: InstantMs = NEVER;
+  /** Events that wait, by scope; undefined while none ever did. */
+  private rooms: Map<number, WaitingEvents> | undefined;
   readonly text: string;
   readonly value: KeyValue;
 
@@ -30,18 +37,30 @@ export class KeyStep {
     this.states = new Array(program.rules.length);
     if (packed === undefined) return;
     // A copy, since states may keep views of their cells while the table moves its bytes.
-    for (const [slot, cells] of cellsBySlot(Buffer.from(packed))) {
+    const slots = cellsBySlot(Buffer.from(packed));
+    for (const [slot, cells] of slots) {
       const index = program.bySlot.get(slot);
       if (index === undefined) continue;
       const { rule } = program.rules[index]!;
       this.states[index] = rule.behaviour.load(cells, value);
+    }
+    for (const { scope, slot, severalSources } of program.rooms.values()) {
+      const cells = slots.get(slot);
+      if (cells === undefined) continue;
+      this.rooms ??= new Map();
+      this.rooms.set(scope, new WaitingEvents(severalSources, cells));
     }
     this.wake = this.soonest();
   }
 
   /** Nothing that a fresh key would not have either. */
   get isEmpty(): boolean {
-    return this.states.every((state) => state === undefined);
+    return this.states.every((state) => state === undefined) && !this.hasWaiting;
+  }
+
+  private get hasWaiting(): boolean {
+    if (this.rooms !== undefined) for (const room of this.rooms.values()) if (room.size > 0) return true;
+    return false;
   }
 
   turn(items: readonly TurnItem[], clocks: Clocks, desk: Desk): TurnResult {
@@ -52,35 +71,110 @@ export class KeyStep {
         this.fire(record, item.record - 1, clocks, desk);
         record = item.record;
       }
-      this.take(item, desk);
+      this.take(item, clocks, desk);
     }
     this.fire(record, clocks.records - 1, clocks, desk);
+    this.close(clocks, desk);
     return this.settle(desk);
   }
 
-  private take(item: TurnItem, desk: Desk): void {
+  private take(item: TurnItem, clocks: Clocks, desk: Desk): void {
     const { event, lag } = item.routed;
     desk.stand(item.record, EVENT, item.index, item.route);
     for (const index of this.program.concerned(event.source, event.type)) {
       desk.speaking = index;
-      if (lag < 0) {
-        desk.incident({ kind: 'late', byMs: -lag });
-        continue;
-      }
-      const { behaviour } = this.program.rules[index]!.rule;
-      let state = this.states[index];
-      if (state === undefined) this.states[index] = state = behaviour.create(this.value);
-      else if (behaviour.wakeAt(state) <= event.time) behaviour.onTime(state, event.time, desk);
-      behaviour.onEvent(state, event, desk);
-      const wake = behaviour.wakeAt(state);
-      if (wake < this.wake) this.wake = wake;
-      desk.touch(index);
+      const rule = this.program.rules[index]!;
+      let late = -lag;
+      // A source that the others had not waited for may be behind them without being late by its own clock.
+      if (rule.sorted) late = Math.max(late, clocks.before(rule.scope, item.record) - event.time);
+      if (late > 0) this.takeLate(index, event, late, desk);
+      else if (rule.sorted || this.rooms?.get(rule.scope)?.size) this.wait(rule, event, desk);
+      else this.show(index, event, event.time, desk);
     }
   }
 
-  /** Fires what falls due by the watermarks after records `from` to `upto`. */
+  private takeLate(index: number, event: Event, byMs: number, desk: Desk): void {
+    const { rule } = this.program.rules[index]!;
+    if (rule.behaviour.takesLate === true) {
+      this.show(index, event, after(event.time, duration(byMs)), desk);
+    } else if (rule.accepts(event)) {
+      desk.seeing = event;
+      desk.incident({ kind: 'late', byMs });
+    }
+  }
+
+  private wait({ scope, slot }: ProgramRule, event: Event, desk: Desk): void {
+    this.rooms ??= new Map();
+    let room = this.rooms.get(scope);
+    if (room === undefined) {
+      room = new WaitingEvents(this.program.rooms.get(scope)!.severalSources);
+      this.rooms.set(scope, room);
+    }
+    if (room.size >= WAITING_MAX) {
+      desk.incident({ kind: 'limitReached', limit: 'waitingEvents', answer: 'deadLetter', events: eventOnly(event) });
+      return;
+    }
+    desk.changed = true;
+    room.add(event, slot);
+    if (room.wakeAt < this.wake) this.wake = room.wakeAt;
+  }
+
+  /** Lets a rule see an event. @param now the event's time, or the watermark that a late one is behind */
+  private show(index: number, event: Event, now: InstantMs, desk: Desk): void {
+    desk.speaking = index;
+    desk.seeing = event;
+    const { behaviour } = this.program.rules[index]!.rule;
+    let state = this.states[index];
+    try {
+      if (state === undefined) this.states[index] = state = behaviour.create(this.value);
+      if (now > event.time || behaviour.wakeAt(state) <= now) behaviour.onTime(state, now, desk);
+      behaviour.onEvent(state, event, desk);
+    } catch (error) {
+      this.fail(index, error, event.time, desk);
+      return;
+    }
+    const wake = behaviour.wakeAt(state);
+    if (wake < this.wake) this.wake = wake;
+    desk.touch(index);
+  }
+
+  /** A rule's failure is its own: it begins afresh for this key, and neither other keys nor other rules notice. */
+  private fail(index: number, error: unknown, time: InstantMs, desk: Desk): void {
+    this.states[index] = undefined;
+    const touched = desk.touched.indexOf(index);
+    if (touched >= 0) desk.touched.splice(touched, 1);
+    desk.failed(error, time);
+  }
+
+  /** What falls due by the watermarks after records `from` to `upto`: timers, and events that have waited. */
   private fire(from: number, upto: number, clocks: Clocks, desk: Desk): void {
     if (upto < from || this.wake === NEVER) return;
+    if (this.hasWaiting) {
+      for (let record = from; record <= upto; record += 1) {
+        this.release(record, clocks, desk);
+        this.fireTimers(record, record, clocks, desk);
+      }
+    } else this.fireTimers(from, upto, clocks, desk);
+    this.wake = this.soonest();
+  }
+
+  private release(record: number, clocks: Clocks, desk: Desk): void {
+    for (const [scope, room] of this.rooms!) {
+      const reading = clocks.watermarks(scope)[record] as InstantMs;
+      for (let next = room.take(reading); next !== undefined; next = room.take(reading)) {
+        desk.changed = true;
+        const { event, slots } = next;
+        desk.stand(record, TIMER, event.time, 0);
+        for (const slot of slots) {
+          const index = this.program.bySlot.get(slot);
+          // Undefined: the rule was removed or edited since.
+          if (index !== undefined) this.show(index, event, event.time, desk);
+        }
+      }
+    }
+  }
+
+  private fireTimers(from: number, upto: number, clocks: Clocks, desk: Desk): void {
     for (let index = 0; index < this.states.length; index += 1) {
       const state = this.states[index];
       if (state === undefined) continue;
@@ -88,20 +182,44 @@ export class KeyStep {
       const watermarks = clocks.watermarks(scope);
       const reached = watermarks[upto]!;
       desk.speaking = index;
+      desk.seeing = undefined;
       let record = from;
       // At the end of a drained source the watermark is NEVER too, and what waits for NEVER still waits.
       for (let due = rule.behaviour.wakeAt(state); due <= reached && due !== NEVER; ) {
         while (watermarks[record]! < due) record += 1;
         desk.stand(record, TIMER, due, 0);
         desk.fired += 1;
-        rule.behaviour.onTime(state, due, desk);
+        try {
+          rule.behaviour.onTime(state, due, desk);
+        } catch (error) {
+          this.fail(index, error, due, desk);
+          break;
+        }
         desk.touch(index);
         const next = rule.behaviour.wakeAt(state);
         if (next <= due) throw new Error(`rule ${rule.name} asked to be woken at ${next} again when it was ${due}`);
         due = next;
       }
     }
-    this.wake = this.soonest();
+  }
+
+  /** The end of input: nothing of the clock's sources comes after it, so it may stand at the end of the turn. */
+  private close(clocks: Clocks, desk: Desk): void {
+    for (let index = 0; index < this.states.length; index += 1) {
+      const { rule, scope } = this.program.rules[index]!;
+      const record = clocks.closesAt(scope);
+      const state = this.states[index];
+      if (record === undefined || state === undefined || rule.behaviour.close === undefined) continue;
+      desk.speaking = index;
+      desk.seeing = undefined;
+      desk.stand(record, CLOSE, 0, 0);
+      try {
+        rule.behaviour.close(state, desk);
+        desk.touch(index);
+      } catch (error) {
+        this.fail(index, error, clocks.watermarks(scope)[record] as InstantMs, desk);
+      }
+    }
   }
 
   private soonest(): InstantMs {
@@ -112,6 +230,7 @@ export class KeyStep {
       const at = this.program.rules[index]!.rule.behaviour.wakeAt(state);
       if (at < wake) wake = at;
     }
+    if (this.rooms !== undefined) for (const room of this.rooms.values()) if (room.wakeAt < wake) wake = room.wakeAt;
     return wake;
   }
 
@@ -124,107 +243,33 @@ export class KeyStep {
       if (rule.behaviour.isEmpty(state)) this.states[index] = undefined;
     }
     const wakes: Wake[] = [];
+    if (this.rooms !== undefined) {
+      for (const [scope, room] of this.rooms) {
+        desk.writing = this.program.rooms.get(scope)!.slot;
+        room.save(desk);
+        wakeAt(wakes, scope, room.wakeAt);
+      }
+    }
     for (let index = 0; index < this.states.length; index += 1) {
       const state = this.states[index];
       if (state === undefined) continue;
       const { rule, scope } = this.program.rules[index]!;
-      const at = rule.behaviour.wakeAt(state);
-      if (at === NEVER) continue;
-      const same = wakes.findIndex((wake) => wake.scope === scope);
-      if (same < 0) wakes.push({ scope, at });
-      else if (at < wakes[same]!.at) wakes[same] = { scope, at };
+      wakeAt(wakes, scope, rule.behaviour.wakeAt(state));
     }
     return desk.end(wakes);
   }
 }
 
-/**
- * What a turn writes on. Turns are synchronous, so one desk serves all keys of a shard and a key's actor stays small.
- */
-export class Desk implements Output, CellWriter {
-  /** Index of the rule at work, within the program. */
-  speaking = 0;
-  /** Slot of the rule whose state is being saved. */
-  writing = 0;
-  readonly touched: number[] = [];
-  /** Timers that fired in this turn. */
-  fired = 0;
-  private key!: KeyStep;
-  private program!: KeyspaceProgram;
-  private said: Said[] = NO_SAID;
-  private incidents: RuleIncident[] = NO_INCIDENTS;
-  private readonly writer = new ByteWriter(1024);
-  private record = 0;
-  private phase = EVENT;
-  private place = 0;
-  private route = 0;
-
-  begin(key: KeyStep, program: KeyspaceProgram): void {
-    this.key = key;
-    this.program = program;
-    this.touched.length = 0;
-    this.fired = 0;
-    this.writer.reset();
-    this.said = NO_SAID;
-    this.incidents = NO_INCIDENTS;
-  }
-
-  stand(record: number, phase: number, place: number, route: number): void {
-    this.record = record;
-    this.phase = phase;
-    this.place = place;
-    this.route = route;
-  }
-
-  touch(index: number): void {
-    if (!this.touched.includes(index)) this.touched.push(index);
-  }
-
-  emit(emission: Emission): void {
-    this.say(emission);
-  }
-
-  private say(emission: Emission | Dropped): void {
-    const { record, phase, place, route, key } = this;
-    if (this.said === NO_SAID) this.said = [];
-    this.said.push({ record, phase, place, route, key, rule: this.program.rules[this.speaking]!, emission });
-  }
-
-  incident(incident: Incident): void {
-    if (this.incidents === NO_INCIDENTS) this.incidents = [];
-    this.incidents.push({ rule: this.program.rules[this.speaking]!, incident });
-    if (incident.kind !== 'limitReached' || incident.events === undefined) return;
-    const message = `A partial match was given up: ${incident.limit} was reached.`;
-    this.say({ kind: 'dropped', time: undefined, events: incident.events, message });
-  }
-
-  put(cell: number, bytes: Uint8Array): void {
-    writeCell(this.writer, this.writing, cell, bytes);
-  }
-
-  remove(cell: number): void {
-    writeCell(this.writer, this.writing, cell, undefined);
-  }
-
-  end(wakes: readonly Wake[]): TurnResult {
-    return {
-      changed: this.touched.length > 0,
-      fired: this.fired,
-      change: this.writer.size === 0 ? NOTHING : this.writer.copy(),
-      wakes,
-      said: this.said,
-      incidents: this.incidents,
-    };
-  }
+/** Keeps the soonest of each scope. */
+function wakeAt(wakes: Wake[], scope: number, at: InstantMs): void {
+  if (at === NEVER) return;
+  const same = wakes.findIndex((wake) => wake.scope === scope);
+  if (same < 0) wakes.push({ scope, at });
+  else if (at < wakes[same]!.at) wakes[same] = { scope, at };
 }
 
-/** Phases of a record: its events, then the timers that its watermark makes due. */
-const EVENT = 0;
-const TIMER = 1;
-const NOTHING = new Uint8Array(0);
-/** Most turns say nothing; these stand for that and are never written to. */
-const NO_SAID: Said[] = [];
-const NO_INCIDENTS: RuleIncident[] = [];
+/** Events of one key that may wait for time to pass them, per clock; one more is a dead letter. */
+export const WAITING_MAX = 100_000;
 
 /** One event for one key, and where in the batch it stands. */
 export interface TurnItem {
@@ -242,56 +287,8 @@ export interface Clocks {
   readonly records: number;
   /** A clock's reading after each record of the batch; ascending. */
   watermarks(scope: number): Float64Array;
-}
-
-export interface Said {
-  readonly record: number;
-  readonly phase: number;
-  /** Number of the event, or the deadline. */
-  readonly place: number;
-  readonly route: number;
-  readonly rule: ProgramRule;
-  readonly key: KeyStep;
-  readonly emission: Emission | Dropped;
-}
-
-/** A partial match that a limit cost, and that the rule wants as a dead letter. */
-export interface Dropped {
-  readonly kind: 'dropped';
-  readonly time: undefined;
-  readonly events: readonly StepEvents[];
-  readonly message: string;
-}
-
-export interface RuleIncident {
-  readonly rule: ProgramRule;
-  readonly incident: Incident;
-}
-
-export interface TurnResult {
-  /** False when nothing was saved because no rule took notice. */
-  readonly changed: boolean;
-  readonly fired: number;
-  /** Cells written and removed. */
-  readonly change: Uint8Array;
-  readonly wakes: readonly Wake[];
-  /** In the order it was said by this key. */
-  readonly said: readonly Said[];
-  readonly incidents: readonly RuleIncident[];
-}
-
-/** The order of matches in a commit (C6): by record, events before timers, then event or deadline, key, rule. */
-export function compareSaid(a: Said, b: Said): number {
-  return (
-    a.record - b.record ||
-    a.phase - b.phase ||
-    a.place - b.place ||
-    a.route - b.route ||
-    (a.key === b.key ? 0 : compareText(a.key.text, b.key.text)) ||
-    a.rule.order - b.rule.order
-  );
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  /** A clock's reading before a record of the batch. */
+  before(scope: number, record: number): InstantMs;
+  /** The record with which the last source of a clock has ended, and what is open is to be closed; undefined = none. */
+  closesAt(scope: number): number | undefined;
 }

@@ -9,7 +9,7 @@ import { unencodable } from './unencodable.ts';
  *
  * Its id is `<rule>/<shard>/<ordinal>`, and `<rule>.<side>/<shard>/<ordinal>` on a side output, since each output
  * subject counts by itself; names of rules and sides hold neither `.` nor `/`. Its source is `/<prefix>`, so id and
- * source together are unique over deployments that share one NATS. The text is built by hand: this is on the hot path
+ * source together are unique over deployments that share one NATS; an update has the id of what it updates, and a revision. The text is built by hand: this is on the hot path
  * when matches are many, and only values that a user chose go through JSON.stringify.
  */
 export interface MatchFacts {
@@ -44,31 +44,23 @@ export function encodeMatch(facts: MatchFacts): EncodedMatch {
   const emit = emitText(emission.emit);
   if (!emit.ok) return { ok: false, message: `\`emit\` of rule ${rule} ${emit.message}` };
   const name = emission.side === undefined ? rule : `${rule}.${emission.side}`;
+  // An update names what it updates; if that could not be stored, it stands for itself.
+  const named = emission.revision === undefined ? ordinal : (emission.identity?.ordinal ?? ordinal);
   let events = '';
   for (const step of emission.events) events += `${events === '' ? '' : ','}${stepText(step)}`;
   const text =
-    `{"specversion":"1.0","id":${quote(`${name}/${shard}/${ordinal}`)},"source":${quote(`/${facts.prefix}`)}` +
+    `{"specversion":"1.0","id":${quote(`${name}/${shard}/${named}`)},"source":${quote(`/${facts.prefix}`)}` +
     `,"type":${quote(emission.side === undefined ? `corral.match.${name}` : `corral.side.${name}`)}` +
     `${timeField('time', emission.time)},"datacontenttype":"application/json"` +
     `,"data":{"rule":${quote(rule)},"ruleVersion":${quote(facts.ruleVersion)},"key":${keyJson(facts.key)}` +
     `,"kind":"${emission.kind}"` +
+    `${emission.revision === undefined ? '' : `,"revision":${emission.revision}`}` +
     `${facts.severity === undefined ? '' : `,"severity":${quote(facts.severity)}`}` +
     `,"labels":${JSON.stringify(facts.labels)}` +
     `${timeField('first', emission.first)}${timeField('last', emission.last)}` +
+    `${emission.approximate === undefined ? '' : `,"approximate":${JSON.stringify(emission.approximate)}`}` +
     `,"events":[${events}]${emit.text === undefined ? '' : `,"emit":${emit.text}`}}}`;
   return { ok: true, body: Buffer.from(text) };
-}
-
-/**
- * The ordinal that an envelope carries, for a relay that continues after a subject's last message.
- * @throws {RangeError} when the bytes are no envelope of ours: someone else wrote to the subject.
- */
-export function matchOrdinal(body: Uint8Array): number {
-  // Our own envelopes begin with specversion and id; parsing the whole of a large match would be wasted.
-  const head = Buffer.from(body.buffer, body.byteOffset, Math.min(body.length, 1024)).toString('utf8');
-  const found = /^\{"specversion":"1\.0","id":"(?:[^"\\]|\\.)*\/\d+\/(\d+)"/.exec(head);
-  if (found === null) throw new RangeError('not a match envelope: it does not begin with an id of ours');
-  return Number(found[1]);
 }
 
 /** JSON text of a short string; most need no escape, and then joining is several times faster than JSON.stringify. */

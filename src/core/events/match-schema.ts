@@ -45,6 +45,17 @@ export const matchSchema = Type.Object(
         ruleVersion: Type.String({ description: "Hash of the rule's meaning." }),
         key: Type.Union([Scalar, Type.Array(Scalar)], { description: 'A list for a composite key.' }),
         kind: Type.Enum(['match', 'timeout', 'update', 'unmatched', 'late']),
+        revision: Type.Optional(
+          Type.Integer({
+            minimum: 1,
+            description: 'Of an update: which one it is. Its id is that of the first emission.',
+          }),
+        ),
+        approximate: Type.Optional(
+          Type.Array(Type.String(), {
+            description: 'Aggregates whose results are estimates, since a limit was passed.',
+          }),
+        ),
         severity: Type.Optional(Type.String()),
         labels: Type.Record(Type.String(), Type.String()),
         first: Type.Optional(instantText('Time of the first event.')),

@@ -1,5 +1,5 @@
 import type { DurationMs } from '../time/units.ts';
-import type { Extraction } from './extraction.ts';
+import type { Extract, Extraction } from './extraction.ts';
 
 export type Start =
   | { readonly kind: 'now' }
@@ -16,8 +16,17 @@ export interface SourceSettings {
   /** `auto`: by Content-Type and `ce-` headers, else by the first byte. */
   readonly format: 'auto' | 'json' | 'cloudevents' | 'msgpack';
   readonly start: Start;
+  /** How far out of order its events may come; later ones are late. 0 = they are in order, and are processed at once. */
   readonly disorder: DurationMs;
+  /** Silence after which its watermark moves on with elapsed time; Infinity = never. */
+  readonly idleAfter: DurationMs;
+  /** Says whose clock an event's time is by: each publisher gets a watermark of its own. Undefined = one for all. */
+  readonly publisher: Extract | undefined;
   readonly extraction: Extraction;
   /** Largest event in bytes that is taken; larger ones are dead letters. Default 1 MiB. */
   readonly eventBytesMax: number;
 }
+
+/** Whether no event of the source can be older than one before it and still be on time. */
+export const comesInOrder = ({ disorder, publisher }: SourceSettings): boolean =>
+  disorder === 0 && publisher === undefined;

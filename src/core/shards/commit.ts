@@ -2,6 +2,7 @@ import type { InstantMs } from '../time/units.ts';
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import type { Position } from './position.ts';
+import { type Standing, standingNumber, standingOf } from './standing.ts';
 import type { Wake } from './wake.ts';
 
 /**
@@ -21,6 +22,8 @@ export interface Commit {
   readonly processingTime: InstantMs;
   /** Lanes heard from in this batch, as they stand after it. */
   readonly lanes: readonly LaneState[];
+  /** Clocks of several sources, as they read after this batch. Their lanes alone do not say it: a clock never goes back. */
+  readonly clocks: readonly ClockReading[];
   /** Names that get the shard's next numbers: of keyspaces, rule versions and clocks. */
   readonly names: readonly string[];
   readonly changes: readonly KeyChange[];
@@ -32,9 +35,16 @@ export interface LaneState {
   readonly lane: string;
   readonly upto: Position;
   readonly watermark: InstantMs;
+  readonly standing: Standing;
   /** The lane's source stream, by its time of creation. */
   readonly created: string;
   readonly ruleVersion: number;
+}
+
+export interface ClockReading {
+  /** The shard's number of the clock. */
+  readonly scope: number;
+  readonly reading: InstantMs;
 }
 
 export interface KeyChange {
@@ -55,7 +65,9 @@ export interface CommitOutput {
   readonly body: Uint8Array;
 }
 
-const FORMAT = 1;
+const FORMAT = 2;
+/** Before lanes had a standing and clocks were kept. */
+const FORMAT_1 = 1;
 
 export function encodeCommit(commit: Commit): Buffer {
   let size = 256;
@@ -74,8 +86,14 @@ export function encodeCommit(commit: Commit): Buffer {
     writer.varint(lane.upto.seq);
     writer.varint(lane.upto.part);
     writer.double(lane.watermark);
+    writer.double(standingNumber(lane.standing));
     writer.text(lane.created);
     writer.varint(lane.ruleVersion);
+  }
+  writer.varint(commit.clocks.length);
+  for (const { scope, reading } of commit.clocks) {
+    writer.varint(scope);
+    writer.double(reading);
   }
   writer.varint(commit.names.length);
   for (const name of commit.names) writer.text(name);
@@ -103,7 +121,8 @@ export function encodeCommit(commit: Commit): Buffer {
 export function decodeCommit(bytes: Uint8Array): Commit {
   const reader = new ByteReader(bytes);
   const format = reader.byte();
-  if (format !== FORMAT) throw new RangeError(`commit format ${format} is unknown; this Corral reads ${FORMAT}`);
+  if (format !== FORMAT && format !== FORMAT_1)
+    throw new RangeError(`commit format ${format} is unknown; this Corral reads ${FORMAT_1} and ${FORMAT}`);
   const list = <T>(one: () => T): T[] => Array.from({ length: reader.varint() }, one);
   return {
     incarnation: reader.text(),
@@ -115,9 +134,11 @@ export function decodeCommit(bytes: Uint8Array): Commit {
       lane: reader.text(),
       upto: { seq: reader.varint(), part: reader.varint() },
       watermark: reader.double() as InstantMs,
+      standing: format === FORMAT_1 ? 'leads' : standingOf(reader.double()),
       created: reader.text(),
       ruleVersion: reader.varint(),
     })),
+    clocks: format === FORMAT_1 ? [] : list(() => ({ scope: reader.varint(), reading: reader.double() as InstantMs })),
     names: list(() => reader.text()),
     changes: list(() => ({
       keyspace: reader.varint(),

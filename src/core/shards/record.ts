@@ -1,8 +1,9 @@
 import { Packr } from 'msgpackr';
 import type { Event } from '../events/event.ts';
 import { defaultEventId } from '../events/event-id.ts';
-import type { InstantMs } from '../time/units.ts';
+import { BEGINNING, type InstantMs } from '../time/units.ts';
 import type { Position } from './position.ts';
+import { type Standing, standingNumber, standingOf } from './standing.ts';
 
 /**
  * A lane's record (protocol.md, L1): all events of one lane for one shard that lie after `from` and at or before
@@ -19,6 +20,7 @@ export interface LaneRecord {
   readonly stamp: InstantMs;
   /** No event older than this will come from the lane's source, and it never overtakes an event (T3). */
   readonly watermark: InstantMs;
+  readonly standing: Standing;
   /** Number of the rule version the lane keyed by. */
   readonly ruleVersion: number;
   /** Name of the source, and when its stream was created: together they name the stream (P8). */
@@ -42,11 +44,16 @@ export interface Route {
   readonly key: string;
 }
 
-const FORMAT = 1;
+const FORMAT = 2;
+/** Before lanes had a standing. */
+const FORMAT_1 = 1;
 const packr = new Packr({ useRecords: true, variableMapSize: true, moreTypes: false });
 
-/** Encodes a record. The bytes are not written to again: msgpackr moves on in its buffer, and to another when it is full. */
-export function encodeRecord(record: LaneRecord): Buffer {
+/**
+ * Encodes a record. The bytes are not written to again: msgpackr moves on in its buffer, and to another when it is full.
+ * @param promised by the records before this one of the same lane and shard: an event older than that is late by it
+ */
+export function encodeRecord(record: LaneRecord, promised: InstantMs = BEGINNING): Buffer {
   const texts: string[] = [];
   const numbers = new Map<string, number>();
   const number = (text: string): number => {
@@ -69,7 +76,7 @@ export function encodeRecord(record: LaneRecord): Buffer {
     flat[at++] = event.time;
     flat[at++] = event.seq;
     flat[at++] = event.index;
-    flat[at++] = lag;
+    flat[at++] = Math.min(lag, event.time - promised);
     flat[at++] = event.headers ?? 0;
     flat[at++] = event.data;
     flat[at++] = routes.length;
@@ -91,16 +98,31 @@ export function encodeRecord(record: LaneRecord): Buffer {
     record.created,
     texts,
     flat,
+    standingNumber(record.standing),
   ]);
 }
 
 /** @throws {RangeError} when the bytes are no record of a known format: the shard log is corrupt or from a newer Corral. */
 export function decodeRecord(bytes: Uint8Array): LaneRecord {
   const fields = unpack(bytes);
-  if (!Array.isArray(fields) || fields[0] !== FORMAT) {
-    throw new RangeError(`not a lane record of format ${FORMAT}`);
+  if (!Array.isArray(fields) || (fields[0] !== FORMAT && fields[0] !== FORMAT_1)) {
+    throw new RangeError(`not a lane record of format ${FORMAT_1} or ${FORMAT}`);
   }
-  const [, fromSeq, fromPart, uptoSeq, uptoPart, stamp, watermark, ruleVersion, source, created, texts, flat] = fields;
+  const [
+    ,
+    fromSeq,
+    fromPart,
+    uptoSeq,
+    uptoPart,
+    stamp,
+    watermark,
+    ruleVersion,
+    source,
+    created,
+    texts,
+    flat,
+    standing = -1,
+  ] = fields;
   const events: RoutedEvent[] = [];
   for (let i = 0; i < flat.length; ) {
     const seq = flat[i + 4];
@@ -129,6 +151,7 @@ export function decodeRecord(bytes: Uint8Array): LaneRecord {
     upto: { seq: uptoSeq, part: uptoPart },
     stamp,
     watermark,
+    standing: standingOf(standing),
     ruleVersion,
     source,
     created,

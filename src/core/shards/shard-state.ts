@@ -13,6 +13,8 @@ export class ShardState {
   cursor = 0;
   commitNumber = 0;
   processingTime: InstantMs = BEGINNING;
+  /** Clocks of several sources, by scope. */
+  readonly clocks = new Map<number, InstantMs>();
   private readonly numbers = new Map<string, number>();
   private readonly names: string[] = [];
   private readonly ordinals = new Map<string, number>();
@@ -23,6 +25,7 @@ export class ShardState {
     this.cursor = commit.cursor;
     this.processingTime = commit.processingTime;
     for (const lane of commit.lanes) this.lanes.set(lane.lane, lane);
+    for (const { scope, reading } of commit.clocks) this.clocks.set(scope, reading);
     for (const name of commit.names) this.define(name);
     for (const { keyspace, key, change, wakes } of commit.changes) this.table.apply(keyspace, key, change, wakes);
     for (const { subject, ordinal } of commit.outputs) this.ordinals.set(subject, ordinal);

@@ -4,6 +4,7 @@ export function subjects(prefix: string) {
     shardLog: (shard: number, lane: string) => `${prefix}.shard.${shard}.${lane}`,
     shardLogOfAllLanes: (shard: number) => `${prefix}.shard.${shard}.*`,
     laneStart: (lane: string) => `${prefix}.lane.${lane}`,
+    laneClock: (lane: string) => `${prefix}.lane.${lane}.clock`,
     journal: (shard: number) => `${prefix}.journal.${shard}`,
     laneDead: (lane: string) => `${prefix}.dead.lane.${lane}`,
     output: (name: string) => `${prefix}.${name}`,

@@ -102,6 +102,11 @@ export class ShardTable {
     return this.timers.takeDue(scope, now).map((entry) => this.nameOf(entry));
   }
 
+  /** Every key that has state. */
+  *names(): Generator<{ keyspace: number; key: string }> {
+    for (let entry = 0; entry < this.entries; entry += 1) if (this.lengths[entry] !== 0) yield this.nameOf(entry);
+  }
+
   /** Every key with its state, for snapshots. */
   *all(): Generator<{ keyspace: number; key: string; wakes: readonly Wake[]; cells: Uint8Array }> {
     for (let entry = 0; entry < this.entries; entry += 1) {
