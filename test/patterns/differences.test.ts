@@ -1,4 +1,7 @@
-import t from 'tap';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { packageRoot } from '../../src/cli/package-root.ts';
 import { duration } from '../../src/core/time/units.ts';
 import {
   begin,
@@ -13,11 +16,18 @@ import {
   problemsOf,
 } from './support/pattern-text.ts';
 
-// One test per line of docs/patterns-differences.md, in its order.
+/** One test per row of docs/patterns-differences.md, by the row's name. */
+
+const tested: string[] = [];
+
+function difference(name: string, check: (t: Test) => Promise<void>): void {
+  tested.push(name);
+  t.test(name, check);
+}
 
 const within = (ms: number) => ({ within: duration(ms) });
 
-t.test('the same match is emitted once, however often a looping group was passed over', async (t) => {
+difference('events passed over in a looping group', async (t) => {
   const looped = patternOf([
     begin('s'),
     group('relaxed', [begin('b'), followedBy('c')], { times: [1, forever] }),
@@ -32,9 +42,12 @@ t.test('the same match is emitted once, however often a looping group was passed
   t.same(play(ranged, 's@1 b@2 c@3 x@4 y@5 d@6').matches, ['s: s1, b: b1, c: c1, d: d1']);
 });
 
-t.test('the same match is emitted once, however its events fall into rounds', async (t) => {
+difference('rounds cut differently', async (t) => {
   const nested = patternOf([group(undefined, [begin('a', { times: [1, forever] })], { times: [2, 2] })]);
   t.same(play(nested, 'a@1 a@2 a@3').matches.filter((match) => match === 'a: a1 a2 a3').length, 1);
+});
+
+difference('ways through an empty group', async (t) => {
   const empty = patternOf([
     begin('s'),
     group('relaxed', [begin('b', { optional: true }), followedBy('c', { optional: true })], { optional: true }),
@@ -43,7 +56,7 @@ t.test('the same match is emitted once, however its events fall into rounds', as
   t.same(play(empty, 's@1 d@2').matches, ['s: s1, d: d1']);
 });
 
-t.test('what strictly follows a looping group follows its last round at once', async (t) => {
+difference('what strictly follows a looping group', async (t) => {
   const pattern = patternOf([
     begin('s'),
     group('relaxed', [begin('b'), followedBy('c')], { times: [1, forever] }),
@@ -53,20 +66,20 @@ t.test('what strictly follows a looping group follows its last round at once', a
   t.same(play(pattern, 's@1 b@2 c@3 d@4').matches, ['s: s1, b: b1, c: c1, d: d1']);
 });
 
-t.test('a ban before a notNext holds', async (t) => {
+difference('a ban before notNext', async (t) => {
   const pattern = patternOf([begin('a'), notFollowedBy('n'), notNext('m'), followedBy('b')]);
   t.same(play(pattern, 'a@1 n@2 b@3').matches, []);
   t.same(play(pattern, 'a@1 x@2 b@3').matches, ['a: a1, b: b1']);
 });
 
-t.test('of several bans at the end each holds', async (t) => {
+difference('several bans at the end', async (t) => {
   const pattern = patternOf([begin('a'), notFollowedBy('n'), notFollowedBy('m')], within(5));
   t.same(play(pattern, 'a@1 n@2', 10).matches, []);
   t.same(play(pattern, 'a@1 m@2', 10).matches, []);
   t.same(play(pattern, 'a@1 x@2', 10).matches, ['a: a1']);
 });
 
-t.test('a ban before an optional group holds until the group takes an event', async (t) => {
+difference('a ban before an optional group', async (t) => {
   const pattern = patternOf([
     begin('a'),
     notFollowedBy('n'),
@@ -77,17 +90,17 @@ t.test('a ban before an optional group holds until the group takes an event', as
   t.same(play(pattern, 'a@1 x@2 b@3 n@4 c@5 d@6').matches, ['a: a1, b: b1, c: c1, d: d1']);
 });
 
-t.test('a ban after a range of times holds between its events too', async (t) => {
+difference('a ban after a range of times', async (t) => {
   const pattern = patternOf([begin('a'), followedBy('b', { times: [1, 2] }), notFollowedBy('n'), followedBy('c')]);
   t.same(play(pattern, 'a@1 b@2 x@3 n@4 b@5 c@6').matches, []);
 });
 
-t.test('an event that is banned is no match, also when it would complete one', async (t) => {
+difference('an event that is banned and completes the match', async (t) => {
   const pattern = patternOf([begin('a'), notFollowedBy('n', { fits: 'c' }), followedBy('c')]);
   t.same(play(pattern, 'a@1 c@2').matches, []);
 });
 
-t.test('a loop over nothing is refused', async (t) => {
+difference('a loop over nothing', async (t) => {
   const pattern = patternOf([begin('a'), group('relaxed', [begin('b', { optional: true })], { times: [1, forever] })]);
   t.same(
     problemsOf(pattern).map(({ code, stage }) => [code, stage]),
@@ -95,7 +108,7 @@ t.test('a loop over nothing is refused', async (t) => {
   );
 });
 
-t.test('a ban at the end of a group is refused', async (t) => {
+difference('a ban at the end of a group', async (t) => {
   const pattern = patternOf([begin('a'), group('relaxed', [begin('b'), notFollowedBy('n')]), followedBy('c')]);
   t.same(
     problemsOf(pattern).map(({ code }) => code),
@@ -103,33 +116,33 @@ t.test('a ban at the end of a group is refused', async (t) => {
   );
 });
 
-t.test('withinPrevious of an optional step holds also after an event was passed over', async (t) => {
+difference('the gap limit of an optional step', async (t) => {
   const pattern = patternOf([begin('a'), followedBy('b', { optional: true, withinPrevious: 3 }), followedBy('c')]);
   t.same(play(pattern, 'a@1 x@2 b@10 c@11').matches, ['a: a1, c: c1']);
   t.same(play(pattern, 'a@1 x@2 b@3 c@11').matches, ['a: a1, b: b1, c: c1', 'a: a1, c: c1']);
 });
 
-t.test('the gap limit of times holds up to its last event', async (t) => {
+difference('the gap limit of times', async (t) => {
   const pattern = patternOf([begin('a'), followedBy('b', { times: [3, 3], within: 3 })]);
   t.same(play(pattern, 'a@1 b@2 b@4 b@40').matches, []);
   t.same(play(pattern, 'a@1 b@2 b@4 b@6').matches, ['a: a1, b: b1 b2 b3']);
 });
 
-t.test('the gap limit of an open loop holds between all its events', async (t) => {
+difference('the gap limit of an open loop', async (t) => {
   const pattern = patternOf([begin('a'), followedBy('b', { times: [1, forever], within: 3 })]);
   t.same(play(pattern, 'a@1 b@2 b@40').matches, ['a: a1, b: b1']);
   t.same(play(pattern, 'a@1 b@2 x@3 b@40').matches, ['a: a1, b: b1']);
   t.same(play(pattern, 'a@1 b@2 x@3 b@4').matches, ['a: a1, b: b1', 'a: a1, b: b1 b2']);
 });
 
-t.test('silence after a loop is a match at the deadline without any further event', async (t) => {
+difference('silence after a loop', async (t) => {
   const pattern = patternOf([begin('a', { times: [2, forever] }), notFollowedBy('n')], within(5));
   const played = play(pattern, 'a@1 a@2', 20);
   t.same(played.matches, ['a: a1 a2']);
   t.equal(played.emissions.find(({ kind }) => kind === 'match')?.time, 6);
 });
 
-t.test('time passes through every deadline, however far it jumps', async (t) => {
+difference('several deadlines at once', async (t) => {
   const pattern = patternOf([begin('a'), notFollowedBy('n')], {
     ...within(5),
     afterMatch: { kind: 'skipPastLastEvent' },
@@ -142,7 +155,7 @@ t.test('time passes through every deadline, however far it jumps', async (t) => 
   );
 });
 
-t.test('greedy, optional and until after a ban leave the loop', async (t) => {
+difference('greedy with until after a ban', async (t) => {
   const pattern = patternOf([
     begin('a'),
     notFollowedBy('n'),
@@ -151,4 +164,41 @@ t.test('greedy, optional and until after a ban leave the loop', async (t) => {
   ]);
   t.same(play(pattern, 'a@1 b@2 b@3 u@4').matches, ['a: a1, b: b1 b2, u: u1']);
   t.same(play(pattern, 'a@1 u@4').matches, ['a: a1, u: u1']);
+});
+
+difference('gap limits without a limit on the whole', async (t) => {
+  const pattern = patternOf([begin('a'), followedBy('b', { withinPrevious: 3 }), followedBy('c')]);
+  const played = play(pattern, 'a@1', 1000);
+  t.same(played.timeouts, ['a: a1 @4'], 'at its deadline');
+  t.equal(played.live, 0);
+  t.same(play(pattern, 'a@1', 3).timeouts, [], 'not before');
+});
+
+difference('a greedy loop after a ban that took nothing', async (t) => {
+  const loop = { times: [1, forever], optional: true, greedy: true } as const;
+  const banned = patternOf([begin('a'), notFollowedBy('n'), followedBy('b', loop), followedBy('c')]);
+  const free = patternOf([begin('a'), followedBy('b', loop), followedBy('c')]);
+  t.same(play(banned, 'a@1 b@2 c@3').matches, ['a: a1, b: b1, c: c1']);
+  t.same(play(free, 'a@1 b@2 c@3').matches, ['a: a1, b: b1, c: c1'], 'as without the ban');
+  t.same(play(banned, 'a@1 c@3').matches, ['a: a1, c: c1']);
+});
+
+difference('a group that begins with a group', async (t) => {
+  const pattern = patternOf([
+    begin('s'),
+    group('relaxed', [group(undefined, [begin('a'), followedBy('b')], { times: [2, 2] }), followedBy('c')]),
+  ]);
+  t.same(play(pattern, 's@1 x@2 a@3 b@4 a@5 b@6 c@7').matches, ['s: s1, a: a1 a2, b: b1 b2, c: c1']);
+});
+
+t.test('every row of the page has its test, and every test its row', async (t) => {
+  const page = readFileSync(join(packageRoot, 'docs/patterns-differences.md'), 'utf8');
+  const rows = page.split('\n').filter((line) => line.startsWith('| ') && !line.startsWith('| difference |'));
+  const cells = rows.map((row) => row.split(' | ').map((cell) => cell.replace(/^\| | \|$/g, '').trim()));
+  t.strictSame(cells.map(([name]) => name).sort(), [...tested].sort());
+  t.strictSame(
+    cells.filter((row) => row.length !== 5 || row.some((cell) => cell === '')).map(([name]) => name),
+    [],
+    'each row says what Flink CEP does, what Corral does, and why',
+  );
 });
