@@ -117,7 +117,7 @@ t.test('the clock of several sources is the least of them, whoever follows the o
   const kept = new Map<number, ReturnType<typeof instant>>();
   const read = (...lanes: readonly ReturnType<typeof lane>[]): number => {
     const clocks = new BatchClocks(1, new Map([[0, ['a', 'b']]]), kept);
-    clocks.read(0, new Map(lanes.map((one) => [one.lane, one])));
+    clocks.read(0, new Map(lanes.map((one) => [one.lane, one])), instant(0));
     return clocks.last(0);
   };
   t.equal(read(lane('a', 50)), BEGINNING, 'a lane not heard of yet holds it at the beginning');

@@ -14,6 +14,7 @@ export class BatchClocks implements Clocks {
   readonly records: number;
   private readonly scopes: ReadonlyMap<number, readonly string[]>;
   private readonly readings = new Map<number, Float64Array>();
+  private readonly processing: Float64Array;
   private readonly start = new Map<number, InstantMs>();
   private readonly closings = new Map<number, number>();
   /** Readings of the clocks of several sources, brought up to date here. */
@@ -23,6 +24,7 @@ export class BatchClocks implements Clocks {
     this.records = records;
     this.scopes = scopes;
     this.kept = kept;
+    this.processing = new Float64Array(records);
     for (const scope of scopes.keys()) this.readings.set(scope, new Float64Array(records));
   }
 
@@ -34,11 +36,16 @@ export class BatchClocks implements Clocks {
     }
   }
 
-  read(record: number, lanes: ReadonlyMap<string, LaneState>): void {
+  read(record: number, lanes: ReadonlyMap<string, LaneState>, processingTime: InstantMs): void {
+    this.processing[record] = processingTime;
     for (const [scope, sources] of this.scopes) {
       this.readings.get(scope)![record] = this.reading(scope, sources, lanes);
       if (!this.closings.has(scope) && allClosed(sources, lanes)) this.closings.set(scope, record);
     }
+  }
+
+  processingTime(record: number): InstantMs {
+    return this.processing[record] as InstantMs;
   }
 
   closesAt(scope: number): number | undefined {

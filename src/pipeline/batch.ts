@@ -46,6 +46,8 @@ export class Batcher {
   private readonly state: ShardState;
   private readonly programs = new Map<string, KeyspaceProgram>();
   private readonly scopes = new Map<number, readonly string[]>();
+  /** The shard's number for processing time; undefined when no rule goes by it. */
+  private readonly processing: number | undefined;
   /** Names the next commit must define. */
   readonly names: string[] = [];
 
@@ -62,6 +64,7 @@ export class Batcher {
     for (const keyspace of rules.keyspaces) {
       const program = keyspaceProgram(keyspace, numberOf, (rule) => rules.rules.indexOf(rule), inOrder);
       this.programs.set(keyspace.id, program);
+      this.processing ??= program.processing;
       for (const { rule, scope } of program.rules) this.scopes.set(scope, rule.sources);
     }
   }
@@ -109,7 +112,7 @@ export class Batcher {
       if (!reachesBack) state.lanes.set(lane, { lane, upto, watermark, standing, created, ruleVersion });
       state.cursor = message.sequence;
       if (message.stamp > state.processingTime) state.processingTime = message.stamp;
-      clocks.read(record, state.lanes);
+      clocks.read(record, state.lanes, state.processingTime);
     }
     this.addDue(turns, known, clocks);
     return { turns, clocks, events };
@@ -135,6 +138,10 @@ export class Batcher {
         for (const { keyspace, key } of this.state.table.names()) add(keyspace, key);
       }
       for (const { keyspace, key } of this.state.table.takeDue(scope, clocks.last(scope))) add(keyspace, key);
+    }
+    if (this.processing !== undefined) {
+      const { processingTime } = this.state;
+      for (const { keyspace, key } of this.state.table.takeDue(this.processing, processingTime)) add(keyspace, key);
     }
   }
 

@@ -114,11 +114,12 @@ export class LaneOutput<Item extends LaneItem> {
 
   /**
    * Sends the next record, unless one is in flight. Resolves when it is stored, or its failure has been dealt with.
+   * @param always also when it would say nothing new: processing time is told by the record itself
    * @returns false when there was no answer, or none that says why: trying again at once would not help
    * @throws {LogLostTail}
    */
-  async flush(progress: LaneProgress): Promise<boolean> {
-    if (this.inFlight || !this.isBehind(progress)) return true;
+  async flush(progress: LaneProgress, always = false): Promise<boolean> {
+    if (this.inFlight || !(always || this.isBehind(progress))) return true;
     this.inFlight = true;
     try {
       const { body, upto, watermark, standing } = this.nextRecord(progress);

@@ -38,6 +38,7 @@ export class Lane {
   private readonly silence: Silence;
   private standing: Standing = 'leads';
   private listening = false;
+  private readonly ticks: boolean;
   private reader: LogReader | undefined;
   private stopped = false;
   private failed: (error: unknown) => void = () => undefined;
@@ -61,6 +62,9 @@ export class Lane {
     this.intake = new LaneIntake({ settings, router, records, shards, dead, bodyMax, measures, logger });
     this.keptClock = settings.publisher && new LaneClock(log, subjects.laneClock(this.name));
     this.silence = new Silence(ports.clock, options.heartbeat);
+    this.ticks = rules.rules.some(
+      ({ sources, behaviour }) => behaviour.onProcessingTime !== undefined && sources.includes(this.name),
+    );
   }
 
   /**
@@ -161,9 +165,9 @@ export class Lane {
     for (const output of this.outputs) if (output.idle && output.backlog > 0) this.pump(output);
   }
 
-  private pump(output: LaneOutput<LaneItem>, attempt = 0): void {
+  private pump(output: LaneOutput<LaneItem>, attempt = 0, always = false): void {
     if (!output.idle) return; // while one was pausing, new events have begun another
-    output.flush(this.progress).then(async (answered) => {
+    output.flush(this.progress, always).then(async (answered) => {
       this.wake();
       if (!answered) await pause(this.options.ports.clock, backoff(attempt));
       if (!this.stopped && output.backlog > 0) this.pump(output, answered ? 0 : attempt + 1);
@@ -219,7 +223,10 @@ export class Lane {
     measures.watermarkMs = clock.watermark;
     measures.publishersForgotten = clock.publishersForgotten;
     await this.keptClock?.beat(position, clock.state, this.leastBehind().upto);
-    if (!this.stopped) this.flushBehind();
+    if (this.stopped) return;
+    // Rules that go by processing time hear the clock tick.
+    if (this.ticks) for (const output of this.outputs) this.pump(output, 0, true);
+    else this.flushBehind();
   }
 
   /**

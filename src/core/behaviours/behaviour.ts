@@ -109,6 +109,16 @@ export interface Behaviour<State = unknown> {
   /** When `onTime` has next something to do; `NEVER` when time changes nothing. */
   wakeAt(state: State): InstantMs;
   /**
+   * For rules that also go by processing time, which the log brings as it brings watermarks: when `onProcessingTime` has
+   * next something to do; `NEVER` when processing time changes nothing.
+   */
+  wakeAtProcessing?(state: State): InstantMs;
+  /**
+   * Processing time is `now`. Called with the processing time of a record before anything of the record is shown to the
+   * rule, and when `wakeAtProcessing` is reached.
+   */
+  onProcessingTime?(state: State, now: InstantMs, output: Output): void;
+  /**
    * True when the behaviour decides itself what is late. It is then shown late events too, by `onEvent`, right after
    * `onTime` with the watermark that the event is behind (whatever `wakeAt` says, also on a fresh state); it reports
    * those it has no more use for as incidents `late`.

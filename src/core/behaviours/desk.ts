@@ -2,7 +2,7 @@ import type { Event } from '../events/event.ts';
 import { ByteWriter } from '../shards/byte-writer.ts';
 import { readCells, writeCell } from '../shards/cells.ts';
 import type { Wake } from '../shards/wake.ts';
-import type { InstantMs } from '../time/units.ts';
+import { BEGINNING, type InstantMs } from '../time/units.ts';
 import type { CellWriter, Emission, EventRef, Incident, Output, StepEvents } from './behaviour.ts';
 import type { KeyStep } from './key-step.ts';
 import type { KeyspaceProgram } from './keyspace-program.ts';
@@ -22,6 +22,8 @@ export class Desk implements Output, CellWriter {
   readonly touched: number[] = [];
   /** Whether anything of the key's state may have changed. */
   changed = false;
+  /** Processing time of the record at hand; for rules that go by it. */
+  processingTime: InstantMs = BEGINNING;
   /** Timers that fired in this turn. */
   fired = 0;
   private readonly packed: PackedOf;
@@ -98,18 +100,20 @@ export class Desk implements Output, CellWriter {
   }
 
   /**
-   * The rule at work threw. The event, or the timer when there is none, becomes a dead letter, and the rule's cells go:
-   * what it held for this key may be half changed.
+   * The rule at work threw. The event, or the timer when there is none, becomes a dead letter. Unless its state was kept
+   * as it was, the rule's cells go: what it held for this key may be half changed.
    */
-  failed(error: unknown, time: InstantMs): void {
+  failed(error: unknown, time: InstantMs, stateKept: boolean): void {
     const event = this.seeing;
     const rule = this.program.rules[this.speaking]!;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     const what = event === undefined ? 'a timer' : 'this event';
-    const message = `Rule ${rule.rule.name} failed on ${what} and lost its state for the key: ${text}`;
+    const lost = stateKept ? '' : ' and lost its state for the key';
+    const message = `Rule ${rule.rule.name} failed on ${what}${lost}: ${text}`;
     this.incident({ kind: 'failed', message });
     const events = event === undefined ? [] : eventOnly(event);
     this.say({ kind: 'dropped', cause: 'failed', time, events, message });
+    if (stateKept) return;
     this.changed = true;
     this.writing = rule.slot;
     const packed = this.packed(this.program.keyspace, this.key.text);

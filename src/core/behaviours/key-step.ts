@@ -6,7 +6,7 @@ import type { Wake } from '../shards/wake.ts';
 import { after, duration, type InstantMs, NEVER } from '../time/units.ts';
 import { type Desk, eventOnly, type TurnResult } from './desk.ts';
 import type { KeyspaceProgram, ProgramRule } from './keyspace-program.ts';
-import { CLOSE, EVENT, TIMER } from './said.ts';
+import { CLOSE, EVENT, PROCESSING, TIMER } from './said.ts';
 import { WaitingEvents } from './waiting-events.ts';
 
 /**
@@ -66,10 +66,12 @@ export class KeyStep {
   turn(items: readonly TurnItem[], clocks: Clocks, desk: Desk): TurnResult {
     desk.begin(this, this.program);
     let record = 0;
+    this.process(record, items[0]?.record === record, clocks, desk);
     for (const item of items) {
       if (item.record > record) {
         this.fire(record, item.record - 1, clocks, desk);
         record = item.record;
+        this.process(record, true, clocks, desk);
       }
       this.take(item, clocks, desk);
     }
@@ -126,32 +128,70 @@ export class KeyStep {
     const { behaviour } = this.program.rules[index]!.rule;
     let state = this.states[index];
     try {
-      if (state === undefined) this.states[index] = state = behaviour.create(this.value);
+      if (state === undefined) {
+        this.states[index] = state = behaviour.create(this.value);
+        behaviour.onProcessingTime?.(state, desk.processingTime, desk);
+      }
       if (now > event.time || behaviour.wakeAt(state) <= now) behaviour.onTime(state, now, desk);
       behaviour.onEvent(state, event, desk);
     } catch (error) {
-      this.fail(index, error, event.time, desk);
-      return;
+      if (!this.fail(index, error, event.time, desk)) return;
     }
     const wake = behaviour.wakeAt(state);
     if (wake < this.wake) this.wake = wake;
     desk.touch(index);
   }
 
-  /** A rule's failure is its own: it begins afresh for this key, and neither other keys nor other rules notice. */
-  private fail(index: number, error: unknown, time: InstantMs, desk: Desk): void {
+  /**
+   * A rule's failure is its own: neither other keys nor other rules notice. It begins afresh for this key, unless it says
+   * that its state is as if the failing call had not been.
+   * @returns whether the rule goes on with its state
+   */
+  private fail(index: number, error: unknown, time: InstantMs, desk: Desk): boolean {
+    if (error instanceof Error && 'stateKept' in error && error.stateKept === true) {
+      desk.failed(error, time, true);
+      return true;
+    }
     this.states[index] = undefined;
     const touched = desk.touched.indexOf(index);
     if (touched >= 0) desk.touched.splice(touched, 1);
-    desk.failed(error, time);
+    desk.failed(error, time, false);
+    return false;
+  }
+
+  /** Processing time reaches a record. @param shown whether the record holds events for the key */
+  private process(record: number, shown: boolean, clocks: Clocks, desk: Desk): void {
+    if (this.program.processing === undefined) return;
+    const now = clocks.processingTime(record);
+    desk.processingTime = now;
+    for (let index = 0; index < this.states.length; index += 1) {
+      const { behaviour } = this.program.rules[index]!.rule;
+      if (behaviour.onProcessingTime === undefined || this.states[index] === undefined) continue;
+      desk.speaking = index;
+      desk.seeing = undefined;
+      const due = behaviour.wakeAtProcessing!(this.states[index]) <= now;
+      if (due) desk.fired += 1;
+      for (let again = due || shown; again; ) {
+        desk.stand(record, PROCESSING, now, 0);
+        again = false;
+        try {
+          behaviour.onProcessingTime(this.states[index], now, desk);
+        } catch (error) {
+          again = this.fail(index, error, now, desk);
+        }
+      }
+      if (due && this.states[index] !== undefined) desk.touch(index);
+    }
   }
 
   /** What falls due by the watermarks after records `from` to `upto`: timers, and events that have waited. */
   private fire(from: number, upto: number, clocks: Clocks, desk: Desk): void {
-    if (upto < from || this.wake === NEVER) return;
-    if (this.hasWaiting) {
+    const { processing } = this.program;
+    if (upto < from || (this.wake === NEVER && processing === undefined)) return;
+    if (processing !== undefined || this.hasWaiting) {
       for (let record = from; record <= upto; record += 1) {
-        this.release(record, clocks, desk);
+        if (record > from) this.process(record, false, clocks, desk);
+        if (this.rooms !== undefined) this.release(record, clocks, desk);
         this.fireTimers(record, record, clocks, desk);
       }
     } else this.fireTimers(from, upto, clocks, desk);
@@ -192,8 +232,10 @@ export class KeyStep {
         try {
           rule.behaviour.onTime(state, due, desk);
         } catch (error) {
-          this.fail(index, error, due, desk);
-          break;
+          if (!this.fail(index, error, due, desk)) break;
+          desk.touch(index);
+          due = rule.behaviour.wakeAt(state);
+          continue;
         }
         desk.touch(index);
         const next = rule.behaviour.wakeAt(state);
@@ -215,10 +257,10 @@ export class KeyStep {
       desk.stand(record, CLOSE, 0, 0);
       try {
         rule.behaviour.close(state, desk);
-        desk.touch(index);
       } catch (error) {
-        this.fail(index, error, clocks.watermarks(scope)[record] as InstantMs, desk);
+        if (!this.fail(index, error, clocks.watermarks(scope)[record] as InstantMs, desk)) continue;
       }
+      desk.touch(index);
     }
   }
 
@@ -255,6 +297,8 @@ export class KeyStep {
       if (state === undefined) continue;
       const { rule, scope } = this.program.rules[index]!;
       wakeAt(wakes, scope, rule.behaviour.wakeAt(state));
+      if (rule.behaviour.wakeAtProcessing === undefined) continue;
+      wakeAt(wakes, this.program.processing!, rule.behaviour.wakeAtProcessing(state));
     }
     return desk.end(wakes);
   }
@@ -289,6 +333,8 @@ export interface Clocks {
   watermarks(scope: number): Float64Array;
   /** A clock's reading before a record of the batch. */
   before(scope: number, record: number): InstantMs;
+  /** The shard's processing time after a record of the batch. */
+  processingTime(record: number): InstantMs;
   /** The record with which the last source of a clock has ended, and what is open is to be closed; undefined = none. */
   closesAt(scope: number): number | undefined;
 }

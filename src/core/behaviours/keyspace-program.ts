@@ -22,6 +22,8 @@ export interface KeyspaceProgram {
   concerned(source: string, type: string): readonly number[];
   /** Index into `rules` by slot. */
   readonly bySlot: ReadonlyMap<number, number>;
+  /** The shard's number for processing time; undefined when no rule goes by it. */
+  readonly processing: number | undefined;
   /** Where the events wait that rules of one clock have yet to see, by scope. */
   readonly rooms: ReadonlyMap<number, WaitingRoom>;
 }
@@ -64,6 +66,9 @@ export function keyspaceProgram(
     rules,
     bySlot: new Map(rules.map(({ slot }, index) => [slot, index])),
     rooms,
+    processing: rules.some(({ rule }) => rule.behaviour.onProcessingTime !== undefined)
+      ? numberOf(PROCESSING_NAME)
+      : undefined,
     concerned(source, type) {
       let types = known.get(source);
       if (types === undefined) known.set(source, (types = new Map()));
@@ -86,4 +91,5 @@ const TYPES_REMEMBERED = 4096;
 export const keyspaceName = (id: string): string => `keyspace ${id}`;
 export const ruleName = (rule: CompiledRule): string => `rule ${rule.name} ${rule.version}`;
 export const scopeName = (sources: readonly string[]): string => `clock ${[...sources].sort().join(' ')}`;
+const PROCESSING_NAME = 'processing time';
 const roomName = (sources: readonly string[]): string => `waiting ${[...sources].sort().join(' ')}`;

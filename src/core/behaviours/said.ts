@@ -29,7 +29,11 @@ export interface RuleIncident {
   readonly incident: Incident;
 }
 
-/** Phases of a record: its events; what its watermark makes due (timers, and events that have waited); the end of input. */
+/**
+ * Phases of a record: what its processing time makes due; its events; what its watermark makes due (timers, and events
+ * that have waited); the end of input.
+ */
+export const PROCESSING = -1;
 export const EVENT = 0;
 export const TIMER = 1;
 export const CLOSE = 2;
