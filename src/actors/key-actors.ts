@@ -1,7 +1,8 @@
 import { dispatch, stop } from 'nact';
 import { Desk, type PackedOf, type TurnResult } from '../core/behaviours/desk.ts';
-import { type Clocks, KeyStep, type TurnItem } from '../core/behaviours/key-step.ts';
+import { KeyStep } from '../core/behaviours/key-step.ts';
 import type { KeyspaceProgram } from '../core/behaviours/keyspace-program.ts';
+import type { Clocks, TurnItem } from '../core/behaviours/turn.ts';
 import { keyValue } from '../core/rules/key-text.ts';
 import type { ActorPool, KeyActor } from './actor-pool.ts';
 

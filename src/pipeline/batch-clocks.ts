@@ -1,4 +1,4 @@
-import type { Clocks } from '../core/behaviours/key-step.ts';
+import type { Clocks } from '../core/behaviours/turn.ts';
 import type { LaneState } from '../core/shards/commit.ts';
 import { BEGINNING, type InstantMs } from '../core/time/units.ts';
 

@@ -1,5 +1,5 @@
-import type { Clocks, TurnItem } from '../core/behaviours/key-step.ts';
 import { type KeyspaceProgram, keyspaceProgram } from '../core/behaviours/keyspace-program.ts';
+import type { Clocks, TurnItem } from '../core/behaviours/turn.ts';
 import type { RuleSet } from '../core/rules/rule-set.ts';
 import type { ClockReading, LaneState } from '../core/shards/commit.ts';
 import { comparePositions, covers, showPosition } from '../core/shards/position.ts';

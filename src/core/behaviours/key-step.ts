@@ -1,12 +1,12 @@
 import type { Event } from '../events/event.ts';
 import type { KeyValue } from '../rules/rule-set.ts';
 import { cellsBySlot } from '../shards/cells.ts';
-import type { RoutedEvent } from '../shards/record.ts';
 import type { Wake } from '../shards/wake.ts';
 import { after, duration, type InstantMs, NEVER } from '../time/units.ts';
 import { type Desk, eventOnly, type TurnResult } from './desk.ts';
 import type { KeyspaceProgram, ProgramRule } from './keyspace-program.ts';
 import { CLOSE, EVENT, PROCESSING, TIMER } from './said.ts';
+import type { Clocks, TurnItem } from './turn.ts';
 import { WaitingEvents } from './waiting-events.ts';
 
 /**
@@ -123,16 +123,17 @@ export class KeyStep {
 
   /** Lets a rule see an event. @param now the event's time, or the watermark that a late one is behind */
   private show(index: number, event: Event, now: InstantMs, desk: Desk): void {
-    desk.speaking = index;
-    desk.seeing = event;
     const { behaviour } = this.program.rules[index]!.rule;
+    desk.speaking = index;
     let state = this.states[index];
+    if (state !== undefined && behaviour.wakeAt(state) <= now && !this.bringTo(index, now, desk)) state = undefined;
+    desk.seeing = event;
     try {
       if (state === undefined) {
         this.states[index] = state = behaviour.create(this.value);
         behaviour.onProcessingTime?.(state, desk.processingTime, desk);
       }
-      if (now > event.time || behaviour.wakeAt(state) <= now) behaviour.onTime(state, now, desk);
+      if (now > event.time) behaviour.onTime(state, now, desk);
       behaviour.onEvent(state, event, desk);
     } catch (error) {
       if (!this.fail(index, error, event.time, desk)) return;
@@ -140,6 +141,23 @@ export class KeyStep {
     const wake = behaviour.wakeAt(state);
     if (wake < this.wake) this.wake = wake;
     desk.touch(index);
+  }
+
+  /**
+   * Brings a rule to a moment. One that keeps its state when it fails goes on with what else is due.
+   * @returns whether it still has its state
+   */
+  private bringTo(index: number, now: InstantMs, desk: Desk): boolean {
+    const { behaviour } = this.program.rules[index]!.rule;
+    desk.seeing = undefined;
+    for (;;) {
+      try {
+        behaviour.onTime(this.states[index], now, desk);
+        return true;
+      } catch (error) {
+        if (!this.fail(index, error, now, desk)) return false;
+      }
+    }
   }
 
   /**
@@ -220,23 +238,16 @@ export class KeyStep {
       if (state === undefined) continue;
       const { rule, scope } = this.program.rules[index]!;
       const watermarks = clocks.watermarks(scope);
-      const reached = watermarks[upto]!;
+      // What is due after an event that still waits comes after it.
+      const reached = Math.min(watermarks[upto]!, this.rooms?.get(scope)?.first ?? NEVER);
       desk.speaking = index;
-      desk.seeing = undefined;
       let record = from;
       // At the end of a drained source the watermark is NEVER too, and what waits for NEVER still waits.
       for (let due = rule.behaviour.wakeAt(state); due <= reached && due !== NEVER; ) {
         while (watermarks[record]! < due) record += 1;
         desk.stand(record, TIMER, due, 0);
         desk.fired += 1;
-        try {
-          rule.behaviour.onTime(state, due, desk);
-        } catch (error) {
-          if (!this.fail(index, error, due, desk)) break;
-          desk.touch(index);
-          due = rule.behaviour.wakeAt(state);
-          continue;
-        }
+        if (!this.bringTo(index, due, desk)) break;
         desk.touch(index);
         const next = rule.behaviour.wakeAt(state);
         if (next <= due) throw new Error(`rule ${rule.name} asked to be woken at ${next} again when it was ${due}`);
@@ -296,7 +307,9 @@ export class KeyStep {
       const state = this.states[index];
       if (state === undefined) continue;
       const { rule, scope } = this.program.rules[index]!;
-      wakeAt(wakes, scope, rule.behaviour.wakeAt(state));
+      const at = rule.behaviour.wakeAt(state);
+      // After an event that still waits it comes with that.
+      if (at <= (this.rooms?.get(scope)?.first ?? NEVER)) wakeAt(wakes, scope, at);
       if (rule.behaviour.wakeAtProcessing === undefined) continue;
       wakeAt(wakes, this.program.processing!, rule.behaviour.wakeAtProcessing(state));
     }
@@ -314,27 +327,3 @@ function wakeAt(wakes: Wake[], scope: number, at: InstantMs): void {
 
 /** Events of one key that may wait for time to pass them, per clock; one more is a dead letter. */
 export const WAITING_MAX = 100_000;
-
-/** One event for one key, and where in the batch it stands. */
-export interface TurnItem {
-  /** Number of its record within the batch. */
-  readonly record: number;
-  /** Number of the event within the record. */
-  readonly index: number;
-  /** Number of the route within the event: one event may go to several keys of a shard. */
-  readonly route: number;
-  readonly routed: RoutedEvent;
-}
-
-/** What the batch's records did to the clocks. */
-export interface Clocks {
-  readonly records: number;
-  /** A clock's reading after each record of the batch; ascending. */
-  watermarks(scope: number): Float64Array;
-  /** A clock's reading before a record of the batch. */
-  before(scope: number, record: number): InstantMs;
-  /** The shard's processing time after a record of the batch. */
-  processingTime(record: number): InstantMs;
-  /** The record with which the last source of a clock has ended, and what is open is to be closed; undefined = none. */
-  closesAt(scope: number): number | undefined;
-}

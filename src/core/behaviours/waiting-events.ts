@@ -38,6 +38,11 @@ export class WaitingEvents {
     return this.entries.length - this.head;
   }
 
+  /** Time of the first of them; `NEVER` when none waits. */
+  get first(): InstantMs {
+    return this.entries[this.head]?.event.time ?? NEVER;
+  }
+
   /** When the first of them may leave. */
   get wakeAt(): InstantMs {
     const first = this.entries[this.head];
