@@ -1,10 +1,12 @@
 import { Command } from 'commander';
 import { checkCommand } from './check.ts';
+import { deadLettersCommand } from './dead-letters.ts';
 import { demoCommand } from './demo.ts';
 import { publishCommand } from './publish.ts';
 import { replayCommand } from './replay.ts';
 import { schemaCommand } from './schema.ts';
 import { serveCommand } from './serve.ts';
+import { statusCommand } from './status.ts';
 import { VERSION } from './version.ts';
 
 /** The command `corral` with all its commands. It throws commander's errors; whoever runs it turns them to exit codes. */
@@ -21,6 +23,8 @@ export function corralProgram(): Command {
     checkCommand(),
     publishCommand(),
     schemaCommand(),
+    statusCommand(),
+    deadLettersCommand(),
     demoCommand(),
   ]) {
     program.addCommand(command.copyInheritedSettings(program));

@@ -43,7 +43,25 @@ export async function openNatsLog(link: NatsLink, options: LogOptions): Promise<
   return new NatsLog(link, options.prefix, created);
 }
 
-interface StoredMessage {
+/**
+ * The streams of a deployment that is there, for commands that look at it. Creates nothing but the stream of decisions
+ * about dead letters, which a deployment of an older Corral does not have.
+ * @throws {PortError} STREAM_GONE when no deployment of this prefix is there, UNAVAILABLE
+ * @throws {NatsSetupError} STREAM_REFUSED, STREAM_MISCONFIGURED
+ */
+export async function attachNatsLog(link: NatsLink, prefix: string): Promise<FencedLog> {
+  const created = new Map<LogStreamName, string>();
+  const { config } = await streamInfo(link, logStreamName(prefix, 'DEAD'));
+  const storage = config.storage === 'memory' ? 'memory' : 'file';
+  const replayed = await ensureStream(link, 'REPLAY', { prefix, replicas: config.num_replicas ?? 1, storage });
+  for (const { name } of LOG_STREAMS) {
+    const info = name === 'REPLAY' ? replayed : await streamInfo(link, logStreamName(prefix, name));
+    created.set(name, info.created);
+  }
+  return new NatsLog(link, prefix, created);
+}
+
+export interface StoredMessage {
   readonly message: {
     readonly subject: string;
     readonly seq: number;
@@ -104,16 +122,7 @@ class NatsLog implements FencedLog {
   async #fetch(subject: string, which: object): Promise<LogMessage | undefined> {
     const stream = this.#streamOf(subject);
     const answer = await persistApi<StoredMessage>(this.#link, `STREAM.MSG.GET.${stream}`, which);
-    if (answer.kind === 'ok') {
-      const { subject, seq, data = '', hdrs, time } = answer.value.message;
-      return {
-        sequence: seq,
-        subject,
-        stamp: parseServerTime(time),
-        headers: hdrs === undefined ? undefined : storedHeaders(Buffer.from(hdrs, 'base64')),
-        body: Buffer.from(data, 'base64'),
-      };
-    }
+    if (answer.kind === 'ok') return messageOf(answer.value);
     if (answer.code === JsErrorCode.messageNotFound) return undefined;
     if (answer.code === JsErrorCode.streamNotFound) throw streamGone(stream);
     throw unexpected(`reading ${subject}`, answer);
@@ -157,6 +166,17 @@ class NatsLog implements FencedLog {
   #streamOf(subject: string): string {
     return logStreamName(this.#prefix, logStreamOf(this.#prefix, subject));
   }
+}
+
+/** A message as STREAM.MSG.GET gives it. */
+export function messageOf({ message: { subject, seq, data = '', hdrs, time } }: StoredMessage): LogMessage {
+  return {
+    sequence: seq,
+    subject,
+    stamp: parseServerTime(time),
+    headers: hdrs === undefined ? undefined : storedHeaders(Buffer.from(hdrs, 'base64')),
+    body: Buffer.from(data, 'base64'),
+  };
 }
 
 export function factsOf({ created, state }: StreamInfo): StreamFacts {

@@ -88,7 +88,11 @@ export class Batcher {
       for (let index = 0; index < content.events.length; index += 1) {
         const routed = content.events[index]!;
         // Only after the log lost its tail does a record reach back over what was read (C2).
-        if (before !== undefined && covers(before.upto, routed.event.seq, routed.event.index)) continue;
+        if (
+          before !== undefined &&
+          covers(before.upto, routed.replay?.sequence ?? routed.event.seq, routed.event.index)
+        )
+          continue;
         events += 1;
         for (let route = 0; route < routed.routes.length; route += 1) {
           const { keyspace, key } = routed.routes[route]!;

@@ -1,11 +1,11 @@
-import { encodeDeadLetter } from '../core/events/dead-letter.ts';
+import { type DeadLetter, encodeDeadLetter } from '../core/events/dead-letter.ts';
+import type { SourceMessage } from '../core/events/decoded.ts';
 import type { SourceSettings } from '../core/events/source-settings.ts';
-import type { LogMessage } from '../ports/log.ts';
 
 /** Why a lane gives an event up. */
 export type LaneCause = 'undecodable' | 'extraction' | 'time' | 'tooLarge' | 'key';
 
-interface Reason {
+export interface LaneReason extends Pick<DeadLetter, 'further' | 'rules' | 'replayed'> {
   readonly cause: LaneCause;
   readonly text: string;
   /** Which event of the message; undefined when it is the message as a whole. */
@@ -16,9 +16,9 @@ interface Reason {
 
 /** The stored form of what a lane could not process. Its time is the message's: no clock of this node is in it. */
 export function laneDeadLetter(
-  message: LogMessage,
+  message: SourceMessage,
   { name, stream }: SourceSettings,
-  { cause, text, index, keepsBody }: Reason,
+  { cause, text, index, keepsBody, further, rules, replayed }: LaneReason,
   bytesMax: number,
 ): Uint8Array {
   return encodeDeadLetter(
@@ -30,7 +30,10 @@ export function laneDeadLetter(
       stream,
       sequence: message.sequence,
       index,
+      further,
       subject: message.subject,
+      rules,
+      replayed,
       rule: undefined,
       key: undefined,
       events: undefined,

@@ -1,5 +1,5 @@
 import { decodeMessage } from '../core/events/decode.ts';
-import type { Rejected } from '../core/events/decoded.ts';
+import type { Rejected, SourceMessage } from '../core/events/decoded.ts';
 import type { Event } from '../core/events/event.ts';
 import type { SourceSettings } from '../core/events/source-settings.ts';
 import { type Position, whole } from '../core/shards/position.ts';
@@ -8,9 +8,10 @@ import { BEGINNING, type InstantMs } from '../core/time/units.ts';
 import type { LogMessage } from '../ports/log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { SourceMeasures } from '../ports/measures.ts';
-import { type LaneCause, laneDeadLetter } from './lane-dead-letter.ts';
+import { type LaneReason, laneDeadLetter } from './lane-dead-letter.ts';
 import type { LaneOutput } from './lane-output.ts';
 import type { DeadItem, EventItem, LaneRecords } from './lane-records.ts';
+import type { Intended, ReplayedFrom } from './replays.ts';
 import type { Router } from './router.ts';
 
 /**
@@ -43,15 +44,35 @@ export class LaneIntake {
 
   /** Takes a message in. @returns how many events it held */
   take(message: LogMessage): number {
-    const { settings, measures, records, logger } = this.options;
-    const decoded = decodeMessage(message, settings);
-    const { events } = decoded;
+    const { measures, records } = this.options;
     measures.messagesIn += 1;
     measures.bytesIn += message.body.length;
+    if (message.stamp > records.stamp) records.stamp = message.stamp;
+    const intended = this.options.intended(message);
+    const { sequence } = message;
+    let events = 0;
+    if (intended.kind === 'message') events = this.takeContent({ ...intended, sequence });
+    else if (intended.kind === 'foreign') {
+      this.addDead({ sequence, message, replay: undefined }, 0, {
+        cause: 'undecodable',
+        text: intended.why,
+        index: undefined,
+      });
+    }
+    this.position = whole(sequence);
+    measures.watermarkMs = this.clock.watermark;
+    return events;
+  }
+
+  private takeContent(taken: Taken): number {
+    const { settings, measures, logger } = this.options;
+    const { message, replay } = taken;
+    const decoded = decodeMessage(message, settings);
+    const only = replay?.index;
+    const events = only === undefined ? decoded.events : decoded.events.filter(({ index }) => index === only);
     measures.eventsIn += events.length;
     measures.eventsExcluded += decoded.excluded;
     measures.expressionsFailed += decoded.expressionsFailed;
-    if (message.stamp > records.stamp) records.stamp = message.stamp;
     if (decoded.failure !== undefined) {
       logger.debug({ source: settings.name, sequence: message.sequence }, decoded.failure);
     }
@@ -61,33 +82,40 @@ export class LaneIntake {
     let next = rejected.next();
     for (const event of events) {
       for (; !next.done && (next.value.index ?? 0) < event.index; next = rejected.next())
-        this.reject(next.value, message);
-      this.takeEvent(event, message, bytes);
+        this.reject(next.value, taken);
+      this.takeEvent(event, taken, bytes);
     }
-    for (; !next.done; next = rejected.next()) this.reject(next.value, message);
-    this.position = whole(message.sequence);
-    measures.watermarkMs = this.clock.watermark;
+    for (; !next.done; next = rejected.next()) this.reject(next.value, taken);
     return events.length;
   }
 
-  private reject({ index, cause, message: text }: Rejected, message: LogMessage): void {
-    this.addDead(message, index ?? 0, cause, text, index);
+  private reject({ index, cause, message: text, further }: Rejected, taken: Taken): void {
+    const only = taken.replay?.index;
+    const concerned =
+      only === undefined || index === undefined || index === only || (further !== undefined && index < only);
+    if (concerned) this.addDead(taken, index ?? 0, { cause, text, index, further });
   }
 
-  private takeEvent(event: Event, message: LogMessage, bytes: number): void {
+  private takeEvent(event: Event, taken: Taken, bytes: number): void {
     const { router, measures, shards, bodyMax } = this.options;
+    const { message, sequence, replay } = taken;
+    const rules = replay?.rules;
     const before = this.clock.watermark;
     const lag = this.clock.observe(event.time, this.publisherOf(event));
-    router.route(event);
+    router.route(event, rules);
     measures.eventsWithoutKey += router.keyless;
     const large = message.body.length > bodyMax / GROWTH_MAX;
+    const { index } = event;
+    const marked = replay && { sequence, rules };
     let tooLarge = 0;
+    const unseenBy: string[] = [];
     for (let target = 0; target < router.targetShards.length; target += 1) {
       const routes = router.targetRoutes[target]!;
-      const item: EventItem = { seq: event.seq, index: event.index, before, bytes, event, lag, routes };
+      const item: EventItem = { seq: sequence, index, before, bytes, event, lag, routes, replay: marked };
       const bytesOver = large ? this.bytesOver(item) : 0;
       if (bytesOver > 0) {
         tooLarge = bytesOver;
+        unseenBy.push(...router.rulesOf(routes, rules));
         continue;
       }
       measures.eventsRouted += 1;
@@ -96,9 +124,11 @@ export class LaneIntake {
     // One dead letter per event, whatever is wrong with it: its place in the order is the event's.
     if (tooLarge > 0) {
       const text = `The event is ${tooLarge} bytes too large for a shard's record, whose limit is the server's.`;
-      this.addDead(message, event.index, 'tooLarge', [text, ...router.failures].join(' '), event.index, before);
+      const reason = { cause: 'tooLarge', text: [text, ...router.failures].join(' '), index } as const;
+      this.addDead(taken, index, { ...reason, rules: [...unseenBy, ...router.failedRules] }, before);
     } else if (router.failures.length > 0) {
-      this.addDead(message, event.index, 'key', router.failures.join(' '), event.index, before);
+      const reason = { cause: 'key', text: router.failures.join(' '), index } as const;
+      this.addDead(taken, index, { ...reason, rules: [...router.failedRules] }, before);
     }
   }
 
@@ -124,26 +154,33 @@ export class LaneIntake {
     return Math.max(0, this.options.records.encode([item], bounds).length - (this.options.bodyMax - 64));
   }
 
-  private addDead(
-    message: LogMessage,
-    index: number,
-    cause: LaneCause,
-    text: string,
-    eventIndex: number | undefined,
-    before: InstantMs = this.clock.watermark,
-  ): void {
+  private addDead(taken: Taken, index: number, reason: DeadReason, before: InstantMs = this.clock.watermark): void {
     const { settings, measures, dead, bodyMax } = this.options;
+    const { message, sequence, replay } = taken;
     // A message may hold many bad events; its bytes are kept once, with the first of them.
-    const keepsBody = cause !== 'tooLarge' && this.bodyKept !== message.sequence;
-    if (keepsBody) this.bodyKept = message.sequence;
-    const letter = laneDeadLetter(message, settings, { cause, text, index: eventIndex, keepsBody }, bodyMax - 1024);
-    dead.add({ seq: message.sequence, index, before, bytes: letter.length, letter });
-    measures.deadLetters.set(cause, (measures.deadLetters.get(cause) ?? 0) + 1);
+    const keepsBody = reason.cause !== 'tooLarge' && this.bodyKept !== sequence;
+    if (keepsBody) this.bodyKept = sequence;
+    const replayed = replay && { id: replay.id, sequence };
+    const letter = laneDeadLetter(message, settings, { ...reason, keepsBody, replayed }, bodyMax - 1024);
+    dead.add({ seq: sequence, index, before, bytes: letter.length, letter });
+    measures.deadLetters.set(reason.cause, (measures.deadLetters.get(reason.cause) ?? 0) + 1);
   }
 }
 
+/** A message under way. */
+interface Taken {
+  /** Its place in what the lane reads; a replayed message has that of the original. */
+  readonly sequence: number;
+  readonly message: SourceMessage;
+  readonly replay: ReplayedFrom | undefined;
+}
+
+type DeadReason = Omit<LaneReason, 'keepsBody' | 'replayed'>;
+
 export interface LaneIntakeOptions {
   readonly settings: SourceSettings;
+  /** What a message is to be taken for. */
+  readonly intended: (message: LogMessage) => Intended;
   readonly router: Router;
   readonly records: LaneRecords;
   /** One output for each shard. */

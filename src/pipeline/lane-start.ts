@@ -1,5 +1,5 @@
-import { pack, unpack } from 'msgpackr';
 import type { SourceSettings } from '../core/events/source-settings.ts';
+import { decodeLaneStart, encodeLaneStart } from '../core/shards/lane-start.ts';
 import { type Position, whole } from '../core/shards/position.ts';
 import type { Subjects } from '../core/shards/subjects.ts';
 import { instant } from '../core/time/units.ts';
@@ -36,6 +36,7 @@ export class ShardsChanged extends Error {
 interface LaneStartOptions {
   readonly ports: { readonly log: FencedLog; readonly clock: Clock };
   readonly shards: number;
+  readonly name: string;
   readonly source: EventSource;
   readonly settings: SourceSettings;
   readonly subjects: Subjects;
@@ -49,21 +50,21 @@ interface LaneStartOptions {
  * @throws {SourceRecreated} when the stored start belongs to another stream of the same name
  */
 export async function laneStart(
-  { ports, source, settings, subjects, shards }: LaneStartOptions,
+  { ports, name, source, settings, subjects, shards }: LaneStartOptions,
   created: string,
 ): Promise<Position> {
-  const subject = subjects.laneStart(settings.name);
+  const subject = subjects.laneStart(name);
   for (let attempt = 0; ; attempt += 1) {
     const stored = await ports.log.last(subject);
     if (stored !== undefined) {
-      const before = unpack(stored.body) as { seq: number; created: string; shards: number };
+      const before = decodeLaneStart(stored.body);
       if (before.shards !== shards) throw new ShardsChanged(before.shards, shards);
       if (before.created === created) return whole(before.seq);
       throw new SourceRecreated(settings.name, settings.stream, before.created, created);
     }
     const first = await firstSequence(source, settings);
     // Stored, refused or unknown: what then stands at the end is the start.
-    const answer = await ports.log.append(subject, 0, pack({ seq: first - 1, created, shards }));
+    const answer = await ports.log.append(subject, 0, encodeLaneStart({ seq: first - 1, created, shards }));
     if (answer.kind === 'unknown') await pause(ports.clock, backoff(attempt));
   }
 }

@@ -15,6 +15,7 @@ import { type LaneItem, LaneOutput, type LaneProgress } from './lane-output.ts';
 import { LaneRecords } from './lane-records.ts';
 import { laneStart } from './lane-start.ts';
 import type { Pace } from './pace.ts';
+import { ordinary, replayed } from './replays.ts';
 import { Router } from './router.ts';
 import { Silence } from './silence.ts';
 
@@ -48,8 +49,8 @@ export class Lane {
     const { ports, settings, subjects, rules, measures } = options;
     const { log, logger } = ports;
     this.options = options;
-    this.name = settings.name;
-    this.records = new LaneRecords(ports, this.name, options.ruleVersion);
+    this.name = options.name;
+    this.records = new LaneRecords(ports, settings.name, options.ruleVersion);
     const { records } = this;
     const shards = Array.from(
       { length: options.shards },
@@ -59,7 +60,8 @@ export class Lane {
     this.outputs = [...shards, dead] as unknown as readonly LaneOutput<LaneItem>[];
     const router = new Router(rules, settings.name, options.shards);
     const { bodyMax } = log;
-    this.intake = new LaneIntake({ settings, router, records, shards, dead, bodyMax, measures, logger });
+    const intended = options.replays ? replayed : ordinary;
+    this.intake = new LaneIntake({ settings, intended, router, records, shards, dead, bodyMax, measures, logger });
     this.keptClock = settings.publisher && new LaneClock(log, subjects.laneClock(this.name));
     this.silence = new Silence(ports.clock, options.heartbeat);
     this.ticks = rules.rules.some(
@@ -269,7 +271,11 @@ export interface LaneOptions {
     readonly logger: Logger;
     readonly measures: NodeMeasures;
   };
+  /** Unique in the deployment; the source's own, but for a lane of its replays. */
+  readonly name: string;
   readonly source: EventSource;
+  /** Whether what it reads are decisions about dead letters. */
+  readonly replays: boolean;
   readonly settings: SourceSettings;
   readonly rules: RuleSet;
   readonly ruleVersion: number;

@@ -9,6 +9,7 @@ export const LOG_STREAMS = [
   { name: 'JOURNAL', kinds: ['journal', 'page'] },
   { name: 'MATCH', kinds: ['match', 'side'] },
   { name: 'DEAD', kinds: ['dead'] },
+  { name: 'REPLAY', kinds: ['replay'] },
 ] as const;
 
 export type LogStreamName = (typeof LOG_STREAMS)[number]['name'];

@@ -27,6 +27,8 @@ export interface Serving {
 export interface Deployment {
   readonly url: string;
   readonly link: NatsLink;
+  /** Path of the configuration. */
+  readonly config: string;
   createStream(name: string, subject: string): Promise<void>;
   serve(): Serving;
   /** Matches in the match stream; 0 as long as no node has made it. */
@@ -57,6 +59,7 @@ export async function deploy(t: Teardown, server: TestServer, settings: object):
   return {
     url,
     link,
+    config,
     storedCount,
     async createStream(name, subject) {
       const stream = { name, subjects: [subject], retention: 'limits', storage: 'file' };

@@ -1,5 +1,6 @@
 import type { Config } from '../../config.ts';
 import type { RuleSet } from '../../core/rules/rule-set.ts';
+import { DEFAULT_SNAPSHOTS } from '../../core/shards/snapshot-decision.ts';
 import { type Corral, createCorral } from '../../corral.ts';
 import { startHttp } from '../../http/http-server.ts';
 import { metricsRegistry } from '../../http/metrics.ts';
@@ -108,6 +109,8 @@ export async function startNode({ config, rules, node, logger }: NodeOptions): P
         actorsMax: config.actorsMax,
         atEnd: 'stop',
         finite: false,
+        replays: true,
+        snapshots: DEFAULT_SNAPSHOTS,
       },
     );
     corral.start();

@@ -1,6 +1,7 @@
 import type { Event } from '../events/event.ts';
 import type { KeyValue } from '../rules/rule-set.ts';
 import { cellsBySlot } from '../shards/cells.ts';
+import type { Replayed } from '../shards/record.ts';
 import type { Wake } from '../shards/wake.ts';
 import { after, duration, type InstantMs, NEVER } from '../time/units.ts';
 import { type Desk, eventOnly, type TurnResult } from './desk.ts';
@@ -81,8 +82,12 @@ export class KeyStep {
   }
 
   private take(item: TurnItem, clocks: Clocks, desk: Desk): void {
-    const { event, lag } = item.routed;
+    const { event, lag, replay } = item.routed;
     desk.stand(item.record, EVENT, item.index, item.route);
+    if (replay !== undefined) {
+      this.takeReplayed(event, replay, item.record, clocks, desk);
+      return;
+    }
     for (const index of this.program.concerned(event.source, event.type)) {
       desk.speaking = index;
       const rule = this.program.rules[index]!;
@@ -92,6 +97,22 @@ export class KeyStep {
       if (late > 0) this.takeLate(index, event, late, desk);
       else if (rule.sorted || this.rooms?.get(rule.scope)?.size) this.wait(rule, event, desk);
       else this.show(index, event, event.time, desk);
+    }
+  }
+
+  /**
+   * The event of a dead letter. Its own time has passed, so it takes place now, after all that the key has seen. A rule
+   * that makes something of late events gets it as one.
+   */
+  private takeReplayed(event: Event, { rules }: Replayed, record: number, clocks: Clocks, desk: Desk): void {
+    for (const index of this.program.concerned(event.source, event.type)) {
+      const rule = this.program.rules[index]!;
+      if (rules?.includes(rule.rule.name) === false) continue;
+      desk.speaking = index;
+      const now = clocks.before(rule.scope, record);
+      if (now <= event.time) this.wait(rule, event, desk);
+      else if (rule.rule.behaviour.takesLate === true) this.takeLate(index, event, now - event.time, desk);
+      else this.wait(rule, { ...event, time: now }, desk);
     }
   }
 

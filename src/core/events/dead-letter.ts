@@ -15,7 +15,8 @@ import type { InstantMs } from '../time/units.ts';
  * `tooLarge`. The shard: `failed` (a rule threw, again and again), `limit` (a partial match over a limit), `emit` (a
  * match whose `emit` cannot be encoded).
  */
-export type DeadCause = 'undecodable' | 'extraction' | 'time' | 'key' | 'tooLarge' | 'failed' | 'limit' | 'emit';
+export const DEAD_CAUSES = ['undecodable', 'extraction', 'time', 'key', 'tooLarge', 'failed', 'limit', 'emit'] as const;
+export type DeadCause = (typeof DEAD_CAUSES)[number];
 
 export interface DeadLetter {
   readonly cause: DeadCause;
@@ -31,6 +32,12 @@ export interface DeadLetter {
   /** Which event of that message; undefined when it is the message as a whole. */
   readonly index: number | undefined;
   readonly subject: string;
+  /** How many values of the message it stands for, from `index` on, when it is not one (see `Decoded.rejected`). */
+  readonly further?: number | undefined;
+  /** Rules that did not see the event although others did; undefined: no rule did, or `rule` is the one. */
+  readonly rules?: readonly string[] | undefined;
+  /** Set when the event came from a replay: the letter that was replayed, and the place among the source's replays. */
+  readonly replayed?: { readonly id: string; readonly sequence: number } | undefined;
   /** The rule that could not process it, and the key it was processed for; undefined in the lane. */
   readonly rule: string | undefined;
   readonly key: KeyValue | undefined;
@@ -39,6 +46,8 @@ export interface DeadLetter {
   /** The message's headers and bytes; undefined when only the reference is kept. */
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly body: Uint8Array | undefined;
+  /** What was left out when it was stored; for encoding of no effect. */
+  readonly omitted?: readonly Omitted[];
 }
 
 /** Parts of a dead letter that were left out because the whole would not have fitted. */
@@ -76,7 +85,10 @@ function textOf(letter: DeadLetter, omitted: readonly Omitted[]): string {
     stream: letter.stream,
     sequence: letter.sequence,
     index: letter.index,
+    further: letter.further,
     subject: letter.subject,
+    rules: letter.rules,
+    replayed: letter.replayed,
     rule: letter.rule,
     key: kept('key'),
     events: kept('events'),
@@ -104,7 +116,10 @@ export function decodeDeadLetter(bytes: Uint8Array): DeadLetter & { readonly omi
     stream: stored.stream as string,
     sequence: stored.sequence,
     index: stored.index as number | undefined,
+    ...(stored.further === undefined ? {} : { further: stored.further as number }),
     subject: stored.subject as string,
+    ...(stored.rules === undefined ? {} : { rules: stored.rules as readonly string[] }),
+    ...(stored.replayed === undefined ? {} : { replayed: stored.replayed as DeadLetter['replayed'] }),
     rule: stored.rule as string | undefined,
     key: stored.key as KeyValue | undefined,
     events: stored.events as readonly StepEvents[] | undefined,

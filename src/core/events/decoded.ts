@@ -20,6 +20,8 @@ export interface Rejected {
   readonly message: string;
   /** Position of the value within the message; undefined when it is the message as a whole. */
   readonly index: number | undefined;
+  /** Of how many values it is the first, when it stands for all further ones. */
+  readonly further?: number;
 }
 
 export interface Decoded {

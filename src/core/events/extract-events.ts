@@ -48,7 +48,7 @@ class Extracting {
     if (this.#further !== undefined) {
       const { message } = this.#further;
       const text = `${this.#furtherCount} further values of the message were rejected, the first of them: ${message}`;
-      this.#rejected.push({ ...this.#further, message: text });
+      this.#rejected.push({ ...this.#further, message: text, further: this.#furtherCount });
     }
     return {
       events: this.#events,

@@ -59,6 +59,7 @@ export function encodeMatch(facts: MatchFacts): EncodedMatch {
     `,"labels":${JSON.stringify(facts.labels)}` +
     `${timeField('first', emission.first)}${timeField('last', emission.last)}` +
     `${emission.approximate === undefined ? '' : `,"approximate":${JSON.stringify(emission.approximate)}`}` +
+    `${emission.suppressed === undefined ? '' : `,"suppressed":${emission.suppressed}`}` +
     `,"events":[${events}]${emit.text === undefined ? '' : `,"emit":${emit.text}`}}}`;
   return { ok: true, body: Buffer.from(text) };
 }

@@ -56,6 +56,12 @@ export const matchSchema = Type.Object(
             description: 'Aggregates whose results are estimates, since a limit was passed.',
           }),
         ),
+        suppressed: Type.Optional(
+          Type.Integer({
+            minimum: 1,
+            description: 'How many emissions of the key `throttle` has held back since the one before.',
+          }),
+        ),
         severity: Type.Optional(Type.String()),
         labels: Type.Record(Type.String(), Type.String()),
         first: Type.Optional(instantText('Time of the first event.')),

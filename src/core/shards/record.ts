@@ -35,6 +35,15 @@ export interface RoutedEvent {
   /** Event time minus the lane's watermark before it, in ms; negative = late by that much. Infinity = first of all. */
   readonly lag: number;
   readonly routes: readonly Route[];
+  /** Set when the event is that of a dead letter that is replayed. */
+  readonly replay?: Replayed | undefined;
+}
+
+export interface Replayed {
+  /** Its place in what its lane reads; the event has that of the original. */
+  readonly sequence: number;
+  /** Names of the rules that are to see it; undefined = all. */
+  readonly rules: readonly string[] | undefined;
 }
 
 export interface Route {
@@ -45,6 +54,8 @@ export interface Route {
 }
 
 const FORMAT = 2;
+/** With replayed events. Other records are written as before, so that an older Corral reads them. */
+const FORMAT_3 = 3;
 /** Before lanes had a standing. */
 const FORMAT_1 = 1;
 const packr = new Packr({ useRecords: true, variableMapSize: true, moreTypes: false });
@@ -85,8 +96,11 @@ export function encodeRecord(record: LaneRecord, promised: InstantMs = BEGINNING
       flat[at++] = route.key;
     }
   }
+  const replays = record.events.some(({ replay }) => replay !== undefined)
+    ? record.events.map(({ replay }) => (replay === undefined ? 0 : [replay.sequence, replay.rules ?? 0]))
+    : undefined;
   return packr.pack([
-    FORMAT,
+    replays === undefined ? FORMAT : FORMAT_3,
     record.from.seq,
     record.from.part,
     record.upto.seq,
@@ -99,14 +113,15 @@ export function encodeRecord(record: LaneRecord, promised: InstantMs = BEGINNING
     texts,
     flat,
     standingNumber(record.standing),
+    ...(replays === undefined ? [] : [replays]),
   ]);
 }
 
 /** @throws {RangeError} when the bytes are no record of a known format: the shard log is corrupt or from a newer Corral. */
 export function decodeRecord(bytes: Uint8Array): LaneRecord {
   const fields = unpack(bytes);
-  if (!Array.isArray(fields) || (fields[0] !== FORMAT && fields[0] !== FORMAT_1)) {
-    throw new RangeError(`not a lane record of format ${FORMAT_1} or ${FORMAT}`);
+  if (!Array.isArray(fields) || ![FORMAT_1, FORMAT, FORMAT_3].includes(fields[0])) {
+    throw new RangeError(`not a lane record of format ${FORMAT_1} to ${FORMAT_3}`);
   }
   const [
     ,
@@ -122,6 +137,7 @@ export function decodeRecord(bytes: Uint8Array): LaneRecord {
     texts,
     flat,
     standing = -1,
+    replays,
   ] = fields;
   const events: RoutedEvent[] = [];
   for (let i = 0; i < flat.length; ) {
@@ -144,7 +160,9 @@ export function decodeRecord(bytes: Uint8Array): LaneRecord {
     i += 10;
     const routes: Route[] = [];
     for (let r = 0; r < routeCount; r += 1, i += 2) routes.push({ keyspace: texts[flat[i]], key: flat[i + 1] });
-    events.push({ event, lag, routes });
+    const replay = replays?.[events.length];
+    if (!replay) events.push({ event, lag, routes });
+    else events.push({ event, lag, routes, replay: { sequence: replay[0], rules: replay[1] || undefined } });
   }
   return {
     from: { seq: fromSeq, part: fromPart },

@@ -6,15 +6,34 @@ export function subjects(prefix: string) {
     laneStart: (lane: string) => `${prefix}.lane.${lane}`,
     laneClock: (lane: string) => `${prefix}.lane.${lane}.clock`,
     journal: (shard: number) => `${prefix}.journal.${shard}`,
+    page: (shard: number, page: number) => `${prefix}.page.${shard}.${page}`,
     laneDead: (lane: string) => `${prefix}.dead.lane.${lane}`,
     output: (name: string) => `${prefix}.${name}`,
     allMatches: `${prefix}.match.>`,
     allSides: `${prefix}.side.>`,
     allDead: `${prefix}.dead.>`,
+    /** What was decided about a dead letter of a source: its one message. A letter that names no source has `~` there. */
+    decision: (source: string, deadLetter: string) => `${prefix}.replay.${source || '~'}.${deadLetter}`,
+    decisionsOf: (source: string) => `${prefix}.replay.${source}.>`,
+    allDecisions: `${prefix}.replay.>`,
   };
 }
 
 export type Subjects = ReturnType<typeof subjects>;
+
+/**
+ * The lane that reads what is replayed of a source. No source can have this name, and no rule's clock waits for it.
+ */
+export const replayLane = (source: string): string => `${source}${REPLAY}`;
+
+/** The source whose replays a lane reads; undefined for the lane of a source itself. */
+export const replayedSource = (lane: string): string | undefined =>
+  lane.endsWith(REPLAY) ? lane.slice(0, -REPLAY.length) : undefined;
+
+const REPLAY = '~replay';
+
+/** Header with the number of a match, side output or dead letter within its subject. */
+export const ORDINAL_HEADER = 'corral-ordinal';
 
 /** Outputs of a shard, without the prefix. */
 export const matchOutput = (rule: string, shard: number): string => `match.${rule}.${shard}`;
