@@ -101,7 +101,7 @@ export function resolveConfig({ file, flags, environment, rules: named }: Config
     },
     sources: readSources(reader, problems),
     rules: readRules(reader, named, problems),
-    limits: withDefaults(readLimits(reader, problems), DEFAULTS.limits),
+    limits: withDefaults(readLimits(reader, 'partialMatches', problems), DEFAULTS.limits),
     shards: upTo(reader, 'shards', 1, SHARDS_MAX, problems) ?? DEFAULTS.shards,
     actorsMax: reader.integer('actorsMax', 1) ?? DEFAULTS.actorsMax,
     heartbeat: atLeast(reader, 'heartbeat', HEARTBEAT_MIN, problems) ?? DEFAULTS.heartbeat,
@@ -125,6 +125,29 @@ export function resolveConfig({ file, flags, environment, rules: named }: Config
   lease.rest(['ttl']);
   log.rest(['level']);
   reader.rest(FIELDS);
+  if (problems.list.length === 0) return { ok: true, config };
+  return { ok: false, problems: configProblems(problems.sorted()) };
+}
+
+/** Which deployment is meant and how it is reached, for commands that only look at it. */
+export type DeploymentConfig = Pick<Config, 'prefix' | 'nats' | 'lease'>;
+
+export type DeploymentResult =
+  | { readonly ok: true; readonly config: DeploymentConfig }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/**
+ * The part of a configuration that says where a deployment is. What else stands in the file is not looked at, so that
+ * it may be half edited, and there need be none.
+ */
+export function resolveDeployment({ file, flags, environment }: Omit<ConfigInput, 'rules'>): DeploymentResult {
+  const problems = new Problems();
+  const reader = new FieldReader(overlay(readRoot(file, problems), flags, environment), 'the configuration', problems);
+  const config = {
+    prefix: name(reader, 'prefix', PREFIX_FORM, 'lower-case letters, digits, - and _', problems) ?? DEFAULTS.prefix,
+    nats: readNats(reader, problems),
+    lease: { ttl: atLeast(section(reader, 'lease', problems), 'ttl', LEASE_TTL_MIN, problems) ?? DEFAULTS.lease.ttl },
+  };
   if (problems.list.length === 0) return { ok: true, config };
   return { ok: false, problems: configProblems(problems.sorted()) };
 }

@@ -19,21 +19,45 @@
  *       emit: ({ guess, login }, key) => ({ title: `${guess.length} guesses from ${key}, then ${login.user}` }),
  *     });
  *
- * `patternRule` takes the same rule as plain data, for rules that a program makes.
+ * `patternRule` takes the same rule as plain data, for rules that a program makes. `joinRule` types a join, `processRule` a
+ * rule that is code: its functions get state, timers and outputs, typed by what the rule declares of them.
  */
+
+export {
+  aggregating,
+  type Context as ProcessContext,
+  type EventContext as ProcessEventContext,
+  eventTimer,
+  list,
+  map,
+  output,
+  type ProcessRule,
+  processingTimer,
+  processRule,
+  reducing,
+  type Source,
+  source,
+  value,
+} from './core/process/process-rule.ts';
 export { type BuiltRule, type Emit, events, type Writing } from './core/rules/builder/events.ts';
+export { type Bound, type JoinRule, type JoinWindow, joinRule, type Told } from './core/rules/builder/join-rule.ts';
 export type { Ban, Context, Follow, Found, Group, Pattern, Start, Step } from './core/rules/builder/pattern.ts';
 export {
   type AfterMatchOf,
+  type Alias,
+  type CommonFields,
   type Definition,
   type Duration,
   type EmitOf,
   type EventMeta,
+  type KeyFields,
   type KeyOf,
   type KeyPart,
   type Member,
+  type OfRule,
   type PatternRule,
   patternRule,
+  type Reads,
   type RuleFields,
   type Stage,
   type StepOrGroup,
@@ -42,3 +66,13 @@ export {
   type Use,
   type Where,
 } from './core/rules/builder/plain-rule.ts';
+export {
+  type AggregateOf,
+  type OwnAggregateOf,
+  type ResultsOf,
+  type Value,
+  type Window,
+  type WindowOf,
+  type WindowRule,
+  windowRule,
+} from './core/rules/builder/window-rule.ts';

@@ -87,6 +87,43 @@ function quietRoute(found: Found): Row {
   return { rows: rows.sort(by('deadline', 'last_seq')) };
 }
 
+/** The pairs, how many there are, between how many pairs of airports, and the twenty of these with the most. */
+function oppositeDirections(found: Found): Row {
+  const pairs = found('flights-opposite-directions');
+  const counts = new Map<string, number>();
+  for (const { pair } of pairs) counts.set(String(pair), (counts.get(String(pair)) ?? 0) + 1);
+  const top = [...counts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)).slice(0, 20);
+  const rows = pairs.map(({ first_seq, second_seq }) => ({ first_seq, second_seq })).sort(by('second_seq'));
+  return { count: pairs.length, pairs_of_airports: counts.size, top, rows };
+}
+
+/** Handles that were opened and closed, and how many of either were not. */
+function handles(found: Found): Row {
+  const rows = [...found('psexec-handles.pair')].sort(by('open_seq'));
+  return {
+    never_closed: found('psexec-handles.opened').length - rows.length,
+    closed_unopened: found('psexec-handles.unopened').length,
+    rows,
+  };
+}
+
+const startText = (row: Row): Row => ({ ...row, start: new Date(Number(row.start)).toISOString() });
+
+const sessions = (found: Found): Row => ({ rows: [...found('ssh-sessions')].sort(by('start', 'ip')) });
+
+/** Sums are compared to seven decimals, as the question says. */
+const apiMinute = (found: Found): Row => ({
+  rows: found('openstack-api-minute')
+    .map((row) => startText({ ...row, sum: Math.round(Number(row.sum) * 1e7) / 1e7 }))
+    .sort(by('start', 'method', 'status')),
+});
+
+const badHours = (found: Found): Row => ({
+  rows: found('flights-bad-hours').map(startText).sort(by('start', 'origin')),
+});
+
+const delayWave = (found: Found): Row => ({ rows: [...found('flights-delay-wave')].sort(by('seq')) });
+
 /** Compares row by row and shows the first that differ: a difference of thousands of rows would take minutes to print. */
 function sameRows(t: Test, actual: readonly Row[], wanted: readonly Row[]): void {
   t.equal(actual.length, wanted.length, 'number of rows');
@@ -97,40 +134,84 @@ function sameRows(t: Test, actual: readonly Row[], wanted: readonly Row[]): void
 
 const sets: Readonly<Record<string, QuestionSet>> = {
   'ssh-auth': {
-    rules: ['ssh-burst.yaml', 'ssh-burst-then-accepted.yaml', 'ssh-absence.yaml'],
+    rules: [
+      'ssh-burst.yaml',
+      'ssh-burst-then-accepted.yaml',
+      'ssh-absence.yaml',
+      'ssh-either-order.yaml',
+      'ssh-sessions.yaml',
+    ],
     questions: {
       burst: emitted('ssh-burst'),
       'burst-then-accepted': emitted('ssh-burst-then-accepted'),
       absence: (found) => ({ rows: found('ssh-absence').map(withDeadline).sort(by('deadline', 'seq')) }),
+      'either-order': emitted('ssh-either-order'),
+      sessions,
     },
   },
   openstack: {
-    rules: ['openstack-lifecycle.yaml', 'openstack-slow-build.yaml'],
+    rules: [
+      'openstack-lifecycle.yaml',
+      'openstack-slow-build.yaml',
+      'openstack-delete-and-terminate.yaml',
+      'openstack-resumed-and-spawned.yaml',
+      'openstack-api-minute.yaml',
+    ],
     questions: {
       lifecycle: (found) => ({ rows: [...found('openstack-lifecycle')].sort(by('start')) }),
       'slow-build': slowBuild,
+      'delete-and-terminate': emitted('openstack-delete-and-terminate'),
+      'resumed-and-spawned': (found) => ({
+        rows: [...found('openstack-resumed-and-spawned')].sort(by('spawned_seq', 'resumed_seq')),
+      }),
+      'api-minute': apiMinute,
     },
   },
   billing: {
-    rules: ['billing-rebilled.yaml', 'billing-straight-through.yaml', 'billing-release-to-code.yaml'],
+    rules: [
+      'billing-rebilled.yaml',
+      'billing-straight-through.yaml',
+      'billing-release-to-code.yaml',
+      'billing-not-finished.ts',
+    ],
     questions: {
+      'not-finished': (found) => ({
+        rows: found('billing-not-finished.overdue').map(withDeadline).sort(by('deadline', 'seq')),
+      }),
       rebilled: emitted('billing-rebilled'),
       'straight-through': emitted('billing-straight-through'),
       'release-to-code': releaseToCode,
     },
   },
   psexec: {
-    rules: ['psexec-process-life.yaml', 'psexec-service-execution.yaml'],
+    rules: [
+      'psexec-process-life.yaml',
+      'psexec-service-execution.yaml',
+      'psexec-privileged-logon.yaml',
+      'psexec-handles.ts',
+    ],
     flags: ['--disorder', '1s'],
     questions: {
+      handles,
       'process-life': processLife,
       'service-execution': emitted('psexec-service-execution'),
+      'privileged-logon': (found) => ({
+        rows: [...found('psexec-privileged-logon')].sort(by('logon_seq', 'special_seq')),
+      }),
     },
   },
   flights: {
-    rules: ['flights-quiet-route.yaml'],
+    rules: [
+      'flights-quiet-route.yaml',
+      'flights-opposite-directions.yaml',
+      'flights-bad-hours.yaml',
+      'flights-delay-wave.yaml',
+    ],
     questions: {
       'quiet-route': quietRoute,
+      'opposite-directions': oppositeDirections,
+      'bad-hours': badHours,
+      'delay-wave': delayWave,
     },
   },
 };

@@ -60,6 +60,42 @@ function checked(body: string, head = HEAD): { readonly found: readonly string[]
   };
 }
 
+t.test('the sides of a join and the data of their events are known to the compiler', async (t) => {
+  const head = HEAD.replace('events, patternRule }', 'events, joinRule, patternRule }');
+  const { found, marked } = checked(
+    `
+interface Created { id: string; customer: string }
+interface Confirmed { ref: { id: string }; customer: string }
+const from = {
+  created: { source: 'bookings', type: 'Created', key: (event: Created) => event.id },
+  confirmed: { source: 'payments', where: (event: Confirmed, meta: EventMeta) => meta.type === 'C', key: 'event.ref.id' },
+} as const;
+const interval = { confirmed: { after: 'created', from: '-5m', to: '15m' } } as const;
+type Sides = { created: Created; confirmed: Confirmed };
+export default joinRule<Sides>({
+  rule: 'r',
+  from,
+  join: { interval, pairs: 'oneToOne', where: ({ created, confirmed }) => created.customer === confirmed.customer, unmatched: ['created'] },
+  emit: {
+    pair: ({ created, confirmed }, key, metas) => is<typeof created, Created>(true) && [confirmed.ref.id, key, metas.created.time],
+    unmatched: { id: ({ created }) => is<typeof created, Created | null>(true) && created?.id },
+  },
+});
+joinRule<Sides>({ rule: 'r', from, join: { window: { tumbling: '10m' } }, emit: ({ created }) => created.id });
+joinRule<Sides>({ rule: 'r', from, join: { window: { tumbling: '10m' } }, emit: ({ created }) => created.name }); // wrong
+joinRule<Sides>({ rule: 'r', from, join: { interval: { confirmed: { after: 'confirmed', from: 0, to: '1m' } } } }); // wrong
+joinRule<Sides>({ rule: 'r', from, join: { interval, unmatched: ['creatd'] } }); // wrong
+joinRule<Sides>({ rule: 'r', from, join: { interval, window: { session: '1m' } } }); // wrong
+patternRule<Attempt>({ rule: 'r', from: { a: { source: 'auth', key: 'event.ip' } }, pattern: [{ begin: 'x', from: 'a' }] });
+patternRule<Attempt>({ rule: 'r', from: 'auth', keyEach: (event) => [event.ip, event.user], pattern: [{ begin: 'x' }] });
+patternRule<Attempt>({ rule: 'r', from: 'auth', pattern: [{ begin: 'x' }] }); // wrong
+rule({ rule: 'r', from: { a: { source: 'auth' } }, key: 'event.ip', pattern: begin('x').from('a').type('Failed') });
+`,
+    head,
+  );
+  t.strictSame(found, marked);
+});
+
 t.test('steps and the data of their events are known to the compiler', async (t) => {
   const { found, marked } = checked(`
 const guessed = begin('guess').type('Failed').timesOrMore(5).greedy();

@@ -294,11 +294,11 @@ t.test('every field says what it takes', (t) => {
   t.same(problemsOf(small({ rule: 'dead' })), ['1:7 RULE_NAME']);
   t.same(problemsOf(small({ from: '' })), ['1:1 RULE_FROM_MISSING']);
   t.same(problemsOf(small({ from: 'auht' })), ['2:7 RULE_SOURCE_UNKNOWN']);
-  t.same(problemsOf(small({ from: '{a: {source: auth}}' })), ['2:7 RULE_FROM_NOT_BUILT']);
+  t.same(problemsOf(small({ from: '{rule: r2}' })), ['2:14 RULE_UNKNOWN']);
   t.same(problemsOf(small({ key: '' })), ['1:1 RULE_KEY_MISSING']);
   t.same(problemsOf(small({ key: '5' })), ['3:6 KEY_CONSTANT']);
   t.same(problemsOf(small({ key: 'a.x' })), ['3:6 EXPRESSION_NAME_UNKNOWN']);
-  t.same(problemsOf(small({ pattern: '' })), ['1:1 RULE_PATTERN_MISSING']);
+  t.same(problemsOf(small({ pattern: '' })), ['1:1 RULE_KIND_MISSING']);
   t.same(problemsOf(small({ pattern: '[]' })), ['4:10 RULE_TYPE']);
   t.same(problemsOf(small({ within: '10' })), ['5:9 RULE_DURATION']);
   t.same(problemsOf(small({ within: '0s' })), ['5:9 RULE_DURATION']);
@@ -307,8 +307,9 @@ t.test('every field says what it takes', (t) => {
   t.same(problemsOf(small({ onTimeout: 'maybe' })), ['5:12 RULE_TYPE']);
   t.same(problemsOf(small({ limits: '{partialMatches: 0}' })), ['5:26 RULE_TYPE']);
   t.same(problemsOf(small({ labels: '[a]' })), ['5:9 RULE_TYPE']);
-  t.same(problemsOf(small({ window: '{tumbling: 1h}' })), ['5:1 RULE_KIND_NOT_BUILT']);
-  t.same(problemsOf(small({ join: '{}' })), ['5:1 RULE_KIND_NOT_BUILT']);
+  t.same(problemsOf(small({ window: '{tumbling: 1h}' })), ['5:1 RULE_KIND_TWICE']);
+  t.same(problemsOf(small({ join: '{}' })), ['5:1 RULE_KIND_TWICE']);
+  t.same(problemsOf(small({ having: 'a > 1' })), ['5:1 RULE_FIELD_KIND']);
   t.same(problemsOf(small({ start: 'now' })), ['5:1 RULE_FIELD_NOT_BUILT']);
   t.same(problemsOf('rule: r\nfrom: auth\nkey: event.k\nkey: event.j\npattern: [{begin: a}]'), [
     '4:1 RULE_FIELD_TWICE',

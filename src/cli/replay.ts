@@ -1,19 +1,17 @@
 import { Command, Option } from 'commander';
-import { DEFAULTS } from '../config.ts';
 import { subjects } from '../core/shards/subjects.ts';
-import { duration } from '../core/time/units.ts';
-import { createCorral, type Settings } from '../corral.ts';
-import { MemoryLeases } from '../memory/memory-leases.ts';
+import type { Settings } from '../corral.ts';
 import { MemoryLog } from '../memory/memory-log.ts';
 import { systemClock } from '../system/system-clock.ts';
-import { systemRandom } from '../system/system-random.ts';
 import { EXIT, EXIT_HELP, type Exit } from './exit-code.ts';
 import { formatProblems } from './format-problems.ts';
 import { paintFor } from './paint.ts';
+import { embedded } from './replay/embedded.ts';
 import { type InputProgress, inputSource, totalBytes } from './replay/inputs.ts';
 import { OutputPrinter } from './replay/print-outputs.ts';
 import { type Replay, type ReplayFlags, resolveReplay } from './replay/settings.ts';
 import { showProgress, summary } from './replay/show-progress.ts';
+import { addSourceFlags, collect } from './replay/source-flags.ts';
 import { TerminalLog } from './terminal-log.ts';
 
 interface Flags extends ReplayFlags {
@@ -22,9 +20,6 @@ interface Flags extends ReplayFlags {
   readonly shards: string;
   readonly quiet: boolean;
 }
-
-/** Nothing competes for the leases of a replay, so that a busy second must not cost one. */
-const LEASE_TTL = duration(3_600_000);
 
 const HELP = `
 Matches go to standard output as NDJSON, progress and a summary to standard error. Events pass through the same lanes,
@@ -44,7 +39,7 @@ Example:
 
 /** The command `corral replay`. */
 export function replayCommand(): Command {
-  return new Command('replay')
+  const command = new Command('replay')
     .description('Run rules over files of events, without any server.')
     .argument('[rules...]', 'rule files, folders or patterns; those of --config when there are none')
     .requiredOption(
@@ -52,18 +47,8 @@ export function replayCommand(): Command {
       'NDJSON, plain or gzip; - is standard input; may be given again',
       collect,
     )
-    .option('--config <file>', 'configuration whose sources say how events are read')
-    .option('--time <expression>', 'event time: RFC 3339 text or milliseconds since 1970')
-    .option('--type <expression>', 'type of the event')
-    .option('--id <expression>', 'id of the event (default: the line number)')
-    .option('--where <expression>', 'leaves out events for which it is not true')
-    .option('--each <expression>', 'makes each item of a list an event')
-    .option(
-      '--disorder <duration>',
-      'how far out of order events may come: they are sorted, and what comes later is late',
-    )
-    .option('--watermark-per <expression>', "whose clock an event's time is by, such as event.host")
-    .addOption(new Option('--format <format>', 'encoding of a line').choices(['auto', 'json', 'cloudevents']))
+    .option('--config <file>', 'configuration whose sources say how events are read');
+  return addSourceFlags(command)
     .addOption(
       new Option('--at-end <what>', 'what the end of the events means')
         .choices(['close', 'stop', 'drain'])
@@ -83,8 +68,6 @@ export function replayCommand(): Command {
       process.exitCode = await replay(rules, flags, shards);
     });
 }
-
-const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value];
 
 async function replay(rules: readonly string[], flags: Flags, shards: number): Promise<Exit> {
   const paint = paintFor(process.stderr);
@@ -106,12 +89,8 @@ async function replay(rules: readonly string[], flags: Flags, shards: number): P
   }
 }
 
-async function run(
-  { prefix, rules, sources, inputs }: Replay,
-  flags: Flags,
-  shards: number,
-  log: TerminalLog,
-): Promise<void> {
+async function run(prepared: Replay, flags: Flags, shards: number, log: TerminalLog): Promise<void> {
+  const { prefix, inputs } = prepared;
   const began = performance.now();
   const progress: InputProgress = { lines: 0, bytes: 0 };
   let fail: (error: unknown) => void = () => undefined;
@@ -120,28 +99,13 @@ async function run(
   });
   inputFailed.catch(() => undefined); // waited for below
   const memory = new MemoryLog({ prefix, now: systemClock.now, retention: 'consumed' });
-  const corral = createCorral(
-    {
-      sources: new Map(inputs.map((input) => [input.source, inputSource(input, progress, fail)])),
-      log: memory,
-      leases: new MemoryLeases(),
-      clock: systemClock,
-      random: systemRandom,
-      logger: log,
-    },
-    {
-      prefix,
-      node: 'replay',
-      shards,
-      sources,
-      rules,
-      leaseTtl: LEASE_TTL,
-      heartbeat: DEFAULTS.heartbeat,
-      actorsMax: DEFAULTS.actorsMax,
-      atEnd: flags.atEnd,
-      finite: true,
-    },
-  );
+  const corral = embedded(prepared, {
+    inputs: new Map(inputs.map((input) => [input.source, inputSource(input, progress, fail)])),
+    log: memory,
+    logger: log,
+    shards,
+    atEnd: flags.atEnd,
+  });
   const { allMatches, allSides } = subjects(prefix);
   // Open before anything is written: in memory nothing is kept that nobody reads.
   const printers = [allMatches, ...(flags.side ? [allSides] : [])].map(

@@ -5,12 +5,18 @@ import { transformSync } from 'amaro';
 
 /**
  * Node's module hooks while rule modules are loaded. TypeScript is loaded by erasing its types, which keeps every line
- * and column, and `corral/rules` means this very package wherever the rule file lies.
+ * and column, and `corral/rules` means this very package wherever the rule file lies, be it a copy of the sources that
+ * was compiled elsewhere.
  */
-const RULES = new URL('../rules-module.js', import.meta.url).href;
+const OWN: Readonly<Record<string, string>> = {
+  'corral/rules': new URL('../rules-module.js', import.meta.url).href,
+  'corral/testing': new URL('../testing-module.js', import.meta.url).href,
+};
 
-export const resolve: ResolveHook = (specifier, context, next) =>
-  specifier === 'corral/rules' ? { url: RULES, format: 'module', shortCircuit: true } : next(specifier, context);
+export const resolve: ResolveHook = (specifier, context, next) => {
+  const url = OWN[specifier];
+  return url === undefined ? next(specifier, context) : { url, format: 'module', shortCircuit: true };
+};
 
 export const load: LoadHook = async (url, context, next) => {
   if (!url.startsWith('file:') || !/\.[mc]?ts$/.test(new URL(url).pathname)) return next(url, context);

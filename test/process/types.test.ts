@@ -1,7 +1,9 @@
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import t from 'tap';
 import ts from 'typescript';
 import { packageRoot } from '../../src/cli/package-root.ts';
+import { pageModules } from '../support/page-modules.ts';
 
 /** What authors of process rules write, compiled: each line that ends with `// bad` must be an error, and no other. */
 
@@ -117,24 +119,21 @@ const CASES: Readonly<Record<string, string>> = {
     } } });`,
 };
 
-const files = new Map(
-  Object.entries(CASES).map(([name, text], at) => [
-    join(packageRoot, 'test', `process-types-${at}.ts`),
-    { name, text: `${HEAD}${text}\nexport {};\n` },
-  ]),
-);
-
-t.test('what is written wrongly does not compile, and what is right does', async (t) => {
+/** The compiler over files that are not there, by path; what it complains about, by line. */
+function complaints(files: ReadonlyMap<string, string>, paths: ts.MapLike<string[]>): Map<string, Map<number, string>> {
   const config = ts.readConfigFile(join(packageRoot, 'tsconfig.json'), ts.sys.readFile);
   const { options } = ts.parseJsonConfigFileContent({ ...config.config, include: [] }, ts.sys, packageRoot);
   const host = ts.createCompilerHost(options);
-  const { getSourceFile, fileExists } = host;
+  const { getSourceFile, fileExists, readFile, directoryExists } = host;
+  const folders = new Set([...files.keys()].map((path) => dirname(path)));
+  host.directoryExists = (path) => folders.has(path) || directoryExists?.call(host, path) === true;
   host.fileExists = (path) => files.has(path) || fileExists.call(host, path);
+  host.readFile = (path) => files.get(path) ?? readFile.call(host, path);
   host.getSourceFile = (path, target) => {
     const own = files.get(path);
     return own === undefined
       ? getSourceFile.call(host, path, target)
-      : ts.createSourceFile(path, own.text, target as ts.ScriptTarget);
+      : ts.createSourceFile(path, own, target as ts.ScriptTarget);
   };
   const program = ts.createProgram(
     [...files.keys()],
@@ -146,19 +145,56 @@ t.test('what is written wrongly does not compile, and what is right does', async
       noUnusedLocals: false,
       noUnusedParameters: false,
       types: ['node'],
+      paths,
     },
     host,
   );
-  for (const [path, { name, text }] of files) {
-    const lines = text.split('\n');
+  const found = new Map<string, Map<number, string>>();
+  for (const path of files.keys()) {
     const wrong = new Map<number, string>();
     for (const { file, start, messageText } of ts.getPreEmitDiagnostics(program, program.getSourceFile(path))) {
       const line = file === undefined ? 0 : ts.getLineAndCharacterOfPosition(file, start!).line;
       wrong.set(line, ts.flattenDiagnosticMessageText(messageText, ' '));
     }
+    found.set(path, wrong);
+  }
+  return found;
+}
+
+t.test('what is written wrongly does not compile, and what is right does', async (t) => {
+  const cases = Object.entries(CASES).map(([name, text], at) => ({
+    name,
+    path: join(packageRoot, 'test', `process-types-${at}.ts`),
+    text: `${HEAD}${text}\nexport {};\n`,
+  }));
+  const found = complaints(new Map(cases.map(({ path, text }) => [path, text])), {});
+  for (const { name, path, text } of cases) {
+    const lines = text.split('\n');
+    const wrong = found.get(path)!;
     const bad = lines.flatMap((line, at) => (line.endsWith('// bad') ? [at] : []));
     const unexpected = [...wrong].filter(([line]) => !bad.includes(line));
     const missed = bad.filter((line) => !wrong.has(line)).map((line) => lines[line]!.trim());
     t.same({ unexpected, missed }, { unexpected: [], missed: [] }, name);
   }
+});
+
+t.test('the documentation and the examples compile as modules outside the package', async (t) => {
+  const answers = join(packageRoot, 'examples/answers');
+  const examples = readdirSync(answers).filter((name) => name.endsWith('.ts'));
+  const shown = pageModules('docs/rules/process.md');
+  t.ok(examples.length > 0 && shown.size > 1);
+  const files = new Map([
+    ...examples.map((name) => [join(answers, name), readFileSync(join(answers, name), 'utf8')] as const),
+    ...[...shown].map(([name, text]) => [join(packageRoot, 'outside', name), text] as const),
+    [
+      join(packageRoot, 'outside', 'wrong.ts'),
+      `import { harness } from 'corral/testing';\nimport bookings from './bookings.ts';\nharness(bookings).of('boked');\n`,
+    ],
+  ]);
+  const found = complaints(files, {
+    'corral/rules': [join(packageRoot, 'src/rules-module.ts')],
+    'corral/testing': [join(packageRoot, 'src/testing-module.ts')],
+  });
+  const wrong = [...found].flatMap(([path, lines]) => [...lines].map(([line]) => `${basename(path)}:${line + 1}`));
+  t.strictSame(wrong, ['wrong.ts:3'], 'types reach outside, and so do mistakes');
 });

@@ -8,7 +8,7 @@ import { iterableSource } from '../../src/memory/iterable-source.ts';
 import type { LogMessage } from '../../src/ports/log.ts';
 import { memoryNode, messagesOf } from '../support/memory-node.ts';
 import { rulesOf } from '../support/rules-of.ts';
-import { durationText, type Outcome, type Timeline, type TimelineEvent } from './timeline.ts';
+import { durationText, IS_RULE, type Outcome, type Timeline, type TimelineEvent } from './timeline.ts';
 
 /**
  * Runs a timeline's events through a whole node in memory: lane, shard log, actor, commit and relay. Events are
@@ -30,7 +30,8 @@ export async function runTimeline(timeline: Timeline): Promise<readonly Outcome[
   const [matches, sides, letters] = await Promise.all([written('match'), written('side'), written('dead')]);
   await node.corral.drain();
   return [
-    ...matches.map((message) => said('match', message)),
+    // A rule's own stream has its matches, their updates and what is unmatched.
+    ...matches.map((message) => said(undefined, message)),
     ...sides.map((message) => said(message.subject.split('.')[3]!, message)),
     ...letters.flatMap((message) => dead(message, messages)),
     ...counted(node.corral, timeline),
@@ -53,23 +54,24 @@ function messagesBySource({ page, line, rule, events }: Timeline, names: readonl
 }
 
 /** Sources that rules of the reference may name. */
-const SOURCES = ['shop', 'auth', 'payments', 'orders', 'billing'];
+const SOURCES = ['shop', 'auth', 'payments', 'orders', 'billing', 'bookings'];
 
 /** A part of a rule, with what the page leaves out because it is always the same. Definitions are whole. */
 export const completed = (text: string): string =>
   text
     .split(/^---\n/m)
     .map((document) => {
-      if (!/^pattern:/m.test(document)) return document;
-      const missing = ALWAYS.filter(([field]) => !new RegExp(`^${field}:`, 'm').test(document));
+      if (!IS_RULE.test(document)) return document;
+      const missing = ALWAYS.filter(([, , written]) => !written.test(document));
       return missing.map(([field, value]) => `${field}: ${value}\n`).join('') + document;
     })
     .join('---\n');
 
 const ALWAYS = [
-  ['rule', 'example'],
-  ['from', 'shop'],
-  ['key', 'event.user'],
+  ['rule', 'example', /^rule:/m],
+  ['from', 'shop', /^from:/m],
+  // Aliases may have keys of their own.
+  ['key', 'event.user', /\bkey(Each)?:/],
 ] as const;
 
 /** The first instant of a timeline. */
@@ -103,7 +105,13 @@ function settingsOf(name: string, { page, line, source }: Timeline): SourceSetti
 
 interface Envelope {
   readonly time: string;
-  readonly data: { readonly key: unknown; readonly events: readonly Step[]; readonly emit?: unknown };
+  readonly data: {
+    readonly kind: string;
+    readonly key: unknown;
+    readonly events: readonly Step[];
+    readonly suppressed?: number;
+    readonly emit?: unknown;
+  };
 }
 
 interface Step {
@@ -111,13 +119,15 @@ interface Step {
   readonly refs: readonly { readonly id: string; readonly seq: number; readonly time: string }[];
 }
 
-function said(label: string, { body }: LogMessage): Outcome {
+/** @param label undefined: what the envelope says it is */
+function said(label: string | undefined, { body }: LogMessage): Outcome {
   const { time, data } = JSON.parse(Buffer.from(body).toString()) as Envelope;
   const at = durationText(Date.parse(time) - BEGIN);
   return {
-    label,
-    text: `${inOrder(data.events)} @${at}`,
-    details: { key: data.key, emit: data.emit, steps: `${byStep(data.events)} @${at}` },
+    label: label ?? data.kind,
+    // A window that time has closed names no event.
+    text: `${inOrder(data.events)} @${at}`.trim(),
+    details: { key: data.key, emit: data.emit, suppressed: data.suppressed, steps: `${byStep(data.events)} @${at}` },
   };
 }
 
@@ -150,7 +160,7 @@ function counted(corral: Corral, { events }: Timeline): Outcome[] {
   ];
   for (const rule of rules.values()) {
     counts.push(['late', rule.late], ['failures', rule.failures], ['expressionsFailed', rule.expressionsFailed]);
-    counts.push(...rule.limitsReached);
+    counts.push(...rule.heldBack, ...rule.limitsReached);
   }
   const text = counts
     .filter(([, count]) => count > 0)

@@ -55,14 +55,17 @@ export interface Example {
   readonly timelines: readonly Timeline[];
 }
 
-/** The rules of a page in their order. Blocks of other languages and `yaml` without a pattern are passed over. */
+/** What a document has that is a rule, and not a configuration. */
+export const IS_RULE = /^(pattern|join|window):/m;
+
+/** The rules of a page in their order. Blocks of other languages and `yaml` without a rule are passed over. */
 export function examplesOf(page: string, markdown: string): readonly Example[] {
   const examples: { page: string; line: number; rule: string; timelines: Timeline[] }[] = [];
   for (const found of markdown.matchAll(/^```(yaml|timeline)\n([\s\S]*?)^```$/gm)) {
     const [, language, text = ''] = found;
     const line = markdown.slice(0, found.index).split('\n').length + 1;
     if (language === 'yaml') {
-      if (/^pattern:/m.test(text)) examples.push({ page, line, rule: text, timelines: [] });
+      if (IS_RULE.test(text)) examples.push({ page, line, rule: text, timelines: [] });
       continue;
     }
     const example = examples.at(-1);
@@ -98,7 +101,7 @@ function timelineOf(page: string, line: number, block: string, rule: string): Ti
     if (label === undefined || value === undefined) throw wrong(`no line of a timeline: ${written}`);
     if (label === 'source') source = value;
     else if (label === 'events') events = eventsOf(value, wrong);
-    else if (/^(emit|key)\b/.test(label)) {
+    else if (/^(emit|key|suppressed)\b/.test(label)) {
       const outcome = outcomes.at(-1);
       if (outcome === undefined) throw wrong(`\`${label}\` describes no outcome`);
       outcome.details[label] = parse(value);
@@ -106,7 +109,7 @@ function timelineOf(page: string, line: number, block: string, rule: string): Ti
     else if (outcomes.some((other) => other.label === label)) throw wrong(`${label} both is and is none`);
   }
   if (events.length === 0) throw wrong('a timeline without events');
-  if (!/^\w+: /m.test(block.replaceAll(/^(events|source|emit|key)\b.*$/gm, '')))
+  if (!/^\w+: /m.test(block.replaceAll(/^(events|source|emit|key|suppressed)\b.*$/gm, '')))
     throw wrong('a timeline without an outcome: write `match: none` when nothing comes of it');
   return { page, line, title: title.join(' ') || block.trim().split('\n')[0]!, rule, source, events, outcomes };
 }

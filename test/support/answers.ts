@@ -8,8 +8,8 @@ import { type MatchOutput, replay } from './replay.ts';
 /** A row of an answer, what a rule emitted, or a part of either. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** What a rule emitted, in the order of its matches. */
-export type Found = (rule: string) => readonly Row[];
+/** What a rule emitted, or `rule.side` on a side output, in the order of its matches. */
+export type Found = (name: string) => readonly Row[];
 
 export interface Answer {
   /** The question in plain words. */
@@ -49,13 +49,15 @@ export const replayAnswers = (
 ): Promise<MatchOutput[]> =>
   replay(...ruleFiles.map((name) => join(RULES, name)), '--events', file, ...FIELDS, '--side', ...flags);
 
-/** What each rule emitted; nothing for a rule without a match. */
+/** What each rule emitted, and each `rule.side` on that side output; nothing for a rule without a match. */
 export function emittedBy(outputs: readonly MatchOutput[]): Found {
-  const byRule = new Map<string, Row[]>();
-  for (const { data } of outputs) {
-    const rows = byRule.get(data.rule);
-    if (rows === undefined) byRule.set(data.rule, [data.emit]);
-    else rows.push(data.emit);
+  const byName = new Map<string, Row[]>();
+  for (const { type, data } of outputs) {
+    for (const name of new Set([data.rule, type.replace(/^corral\.(match|side)\./, '')])) {
+      const rows = byName.get(name);
+      if (rows === undefined) byName.set(name, [data.emit]);
+      else rows.push(data.emit);
+    }
   }
-  return (rule) => byRule.get(rule) ?? [];
+  return (name) => byName.get(name) ?? [];
 }

@@ -7,6 +7,7 @@ export const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 /** An envelope, as far as tests look into it. */
 export interface MatchOutput {
   readonly id: string;
+  readonly type: string;
   readonly time: string;
   readonly data: {
     readonly rule: string;

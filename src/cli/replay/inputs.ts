@@ -65,11 +65,13 @@ export interface InputProgress {
 /**
  * Lines of files as the messages of a source; blank lines are passed over. Sequences count from 1.
  * @param failed called with what the file system says, since to the lane it is only an input that ends early
+ * @param most lines that are handed over at a time; default as they come
  */
 export function inputSource(
   { source, files }: SourceInput,
   progress: InputProgress,
   failed: (error: unknown) => void,
+  most = Number.POSITIVE_INFINITY,
 ): EventSource {
   async function* chunks(): AsyncGenerator<readonly NewMessage[]> {
     try {
@@ -81,7 +83,8 @@ export function inputSource(
             if (!isBlank(body)) messages.push({ subject: source, body, stamp: STAMP });
           }
           progress.lines += messages.length;
-          yield messages;
+          if (messages.length <= most) yield messages;
+          else for (let at = 0; at < messages.length; at += most) yield messages.slice(at, at + most);
         }
       }
     } catch (error) {

@@ -42,6 +42,7 @@ export function summary(measures: Measures, seconds: number): readonly string[] 
     lines.push(`  ${name}: ${count(rule.matches)} ${rule.matches === 1 ? 'match' : 'matches'}${sides}`);
     if (rule.late > 0) lines.push(`    ${count(rule.late)} late events`);
     if (rule.expressionsFailed > 0) lines.push(`    ${count(rule.expressionsFailed)} times an expression failed`);
+    for (const [by, value] of rule.heldBack) lines.push(`    ${count(value)} held back by ${by}`);
     for (const [limit, value] of rule.limitsReached) lines.push(`    ${count(value)} times the limit ${limit} acted`);
   }
   for (const [name, source] of measures.sources) {

@@ -38,6 +38,8 @@ export interface Emission {
   readonly revision?: number;
   /** Names of the aggregates in it whose results are estimates, because a limit was passed; undefined when all are exact. */
   readonly approximate?: readonly string[];
+  /** How many emissions of the key `throttle` has held back since the one before; undefined when none. */
+  readonly suppressed?: number;
 }
 
 /**
@@ -62,6 +64,8 @@ export type Incident =
       readonly events?: readonly StepEvents[];
     }
   | { readonly kind: 'late'; readonly byMs: number }
+  /** An emission or an event was left out because the rule asks for that. */
+  | { readonly kind: 'heldBack'; readonly by: 'throttle' | 'dedupeEvents' | 'dedupeMatches' }
   /** The rule threw on an event or timer. */
   | { readonly kind: 'failed'; readonly message: string };
 
@@ -124,6 +128,4 @@ export interface Behaviour<State = unknown> {
    * those it has no more use for as incidents `late`.
    */
   readonly takesLate?: boolean;
-  /** The input has ended for good: windows that are still open close, with the ends they would have had. */
-  onEnd?(state: State, output: Output): void;
 }

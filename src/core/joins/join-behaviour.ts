@@ -122,7 +122,7 @@ export function joinBehaviour(definition: JoinDefinition): Behaviour<JoinState> 
     save: (state, cells) => state.save(cells),
     isEmpty: (state) => state.isEmpty,
     onEvent(state, event, output) {
-      const on = sideOf(event);
+      const on = sideOf(event, state.key);
       if (on === undefined || !reach.takesPart(event.time)) return;
       expire(state, event.time, output);
       if (bySession) state.extendSession(event.time);

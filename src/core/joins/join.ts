@@ -40,8 +40,8 @@ export interface JoinLimits {
 export interface JoinDefinition {
   /** The sides' names in the rule. */
   readonly names: Readonly<Record<Side, string>>;
-  /** Which side an event is on; undefined = the rule does not see it. An event never pairs with itself. */
-  readonly sideOf: (event: Event) => Side | 'both' | undefined;
+  /** Which side an event is on for a key; undefined = the rule does not see it. An event never pairs with itself. */
+  readonly sideOf: (event: Event, key: KeyValue) => Side | 'both' | undefined;
   readonly together: Together;
   /** `oneToOne`: an event is in at most one pair, and a new one takes the oldest that waits and fits. */
   readonly pairs: 'all' | 'oneToOne';

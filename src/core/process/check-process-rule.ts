@@ -1,5 +1,7 @@
 import { suggestion } from '../rules/did-you-mean.ts';
 import { DURATION_FORM, parseDuration } from '../time/parse-duration.ts';
+import { WrongCall } from './rule-failed.ts';
+import { packValue } from './storable.ts';
 
 /** What is wrong with a process rule as a module gave it, at which of its fields, and what to do. */
 export interface ProcessProblem {
@@ -43,12 +45,26 @@ export function checkProcessRule(rule: Readonly<Record<string, unknown>>): reado
         );
       if (!isMap(one) || !kinds.includes(one.kind as string))
         report('PROCESS_DECLARATION', [field, name], `\`${name}\` is not what belongs here`, `make it with ${made}`);
-      else if (field === 'state') checkTtl([field, name], one);
+      else if (field === 'state') checkState([field, name], one);
+      else if (field === 'outputs' && name === LATE)
+        report(
+          'PROCESS_NAME',
+          [field, name],
+          `\`${LATE}\` is the output of events that come too late`,
+          'name it otherwise',
+        );
     }
     return Object.keys(value);
   }
 
-  function checkTtl(path: readonly string[], { ttl, ttlClock }: Readonly<Record<string, unknown>>): void {
+  function checkState(path: readonly string[], spec: Readonly<Record<string, unknown>>): void {
+    const { kind, ttl, ttlClock } = spec;
+    for (const part of PARTS[kind as string] ?? []) {
+      if (typeof spec[part] !== 'function')
+        report('PROCESS_FUNCTION_MISSING', [...path, part], `${kind} needs it`, `write a function \`${part}\``);
+    }
+    const lack = kind === 'reducing' ? lackOf(spec.initial) : undefined;
+    if (lack !== undefined) report('PROCESS_FIELD', [...path, 'initial'], lack, 'give plain data');
     const fits =
       ttl === undefined || (typeof ttl === 'string' ? parseDuration(ttl) !== undefined : (ttl as number) >= 0);
     if (!fits) report('PROCESS_FIELD', [...path, 'ttl'], 'it is no length of time', `give ${DURATION_FORM}`);
@@ -82,6 +98,8 @@ export function checkProcessRule(rule: Readonly<Record<string, unknown>>): reado
   declared('state', STATES, 'value(), list(), map(), reducing(…) or aggregating(…)', false);
   matched('onTimer', declared('timers', ['timer'], 'eventTimer() or processingTimer()', false), false);
   declared('outputs', ['output'], 'output()', false);
+  if (rule.limits !== undefined && !isMap(rule.limits))
+    report('PROCESS_FIELD', ['limits'], '`limits` is no map', 'write `limits: { timers: 1000 }`');
   for (const [name, limit] of Object.entries(isMap(rule.limits) ? rule.limits : {})) {
     if (!LIMITS.includes(name))
       report('PROCESS_FIELD', ['limits', name], 'there is no such limit', suggestion(name, LIMITS, 'remove it'));
@@ -95,6 +113,24 @@ export function checkProcessRule(rule: Readonly<Record<string, unknown>>): reado
 const NAME = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
 const STATES = ['value', 'list', 'map', 'reducing', 'aggregating'];
 const LIMITS = ['stateBytes', 'timers'];
+/** The functions of a state that is computed. */
+const PARTS: Readonly<Record<string, readonly string[]>> = {
+  reducing: ['add'],
+  aggregating: ['create', 'add', 'result'],
+};
+/** The side output that every kind of rule can have. */
+const LATE = 'late';
+
+/** Why a value cannot be stored; undefined when it can. */
+function lackOf(value: unknown): string | undefined {
+  try {
+    packValue(value);
+    return undefined;
+  } catch (error) {
+    if (error instanceof WrongCall) return error.message;
+    throw error;
+  }
+}
 
 const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

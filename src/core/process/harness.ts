@@ -8,7 +8,7 @@ import { parseDuration } from '../time/parse-duration.ts';
 import { parseInstant } from '../time/parse-instant.ts';
 import { BEGINNING, type InstantMs, instant, NEVER } from '../time/units.ts';
 import { type ProcessBehaviour, processBehaviour } from './process-behaviour.ts';
-import type { AnyProcessRule, EventOf, KeyOf, ProcessRule, Source, ValueOf } from './process-rule.ts';
+import type { AnyProcessRule, EventOf, KeyPart, ProcessRule, Source, ValueOf } from './process-rule.ts';
 
 /** A moment in a test: milliseconds since the epoch, an ISO 8601 text, or a length of time since the epoch such as `15m`. */
 export type WrittenTime = number | string;
@@ -99,10 +99,10 @@ export class Harness<F, O> {
     this.reach(time);
     this.now = time;
     this.passed = false;
-    const key = written.key ?? keyOf(source, event);
-    if (key === undefined || !passes(source, event)) return this;
+    if (!passes(source, event)) return this;
     this.alias = alias;
-    this.call(key, (state, output) => this.behaviour.onEvent(state, event, output));
+    for (const key of written.key === undefined ? keysOf(source, event) : [written.key])
+      this.call(key, (state, output) => this.behaviour.onEvent(state, event, output));
     return this;
   }
 
@@ -180,15 +180,18 @@ function moment(time: WrittenTime): InstantMs {
   return instant(found);
 }
 
-function keyOf(source: Source<unknown>, event: Event): KeyValue | undefined {
-  const parts = [source.key].flat() as KeyOf<unknown>[];
-  const values = parts.map((part) => {
+function keysOf({ source, key, keyEach }: Source<unknown>, event: Event): readonly KeyValue[] {
+  if (key === 'global') return [key];
+  const values = [keyEach ?? key].flat().map((part) => {
     if (typeof part === 'function') return part(dataOf(event), eventMeta(event)) ?? undefined;
-    throw new TypeError(`the key of source ${source.source} is an expression: give the event's \`key\` in the test`);
+    throw new TypeError(`the key of source ${source} is an expression: give the event's \`key\` in the test`);
   });
-  if (values.includes(undefined)) return undefined;
-  return Array.isArray(source.key) ? (values as KeyValue) : values[0];
+  if (keyEach !== undefined) return [...new Set((values[0] ?? []) as readonly (KeyPart | null)[])].filter(isKey);
+  if (values.includes(undefined)) return [];
+  return [Array.isArray(key) ? (values as KeyPart[]) : (values[0] as KeyPart)];
 }
+
+const isKey = (key: KeyPart | null): key is KeyPart => key !== null;
 
 function passes({ where, source }: Source<unknown>, event: Event): boolean {
   if (where === undefined) return true;

@@ -15,8 +15,8 @@ import { slotsOf } from './slots.ts';
 
 export interface ProcessDefinition {
   readonly rule: AnyProcessRule;
-  /** Names in the rule's `from` that the event is for, in the order written there. */
-  readonly aliasesOf: (event: Event) => readonly string[];
+  /** Names in the rule's `from` that the event is for where this is the key, in the order written there. */
+  readonly aliasesOf: (event: Event, key: KeyValue) => readonly string[];
   readonly limits: Required<ProcessLimits>;
 }
 
@@ -78,7 +78,7 @@ export function processBehaviour({ rule, aliasesOf, limits }: ProcessDefinition)
     save: saveState,
     isEmpty: (state) => state.isEmpty,
     onEvent(state, event, output) {
-      const aliases = aliasesOf(event);
+      const aliases = aliasesOf(event, state.key);
       if (aliases.length === 0) return;
       state.eventTime = event.time;
       call.begin(state, { kind: 'event', event });

@@ -1,4 +1,4 @@
-import type { EventMeta } from '../rules/function-values.ts';
+import type { EventMeta } from '../rules/builder/plain-rule.ts';
 
 /**
  * Process rules: rules written as code. What they read, remember, wait for and say is declared by name; from these
@@ -20,24 +20,32 @@ export type KeyPart = string | number | boolean;
 /** A CEL expression, or a function. Null or undefined: the event belongs to no key and takes no part. */
 export type KeyOf<E> = string | ((event: E, meta: EventMeta) => KeyPart | null | undefined);
 
-export interface SourceOptions<E> {
+/** A CEL expression, or a function, that gives a list: the event belongs to each key in it. */
+export type KeysOf<E> = string | ((event: E, meta: EventMeta) => readonly (KeyPart | null)[] | null | undefined);
+
+interface Taking<E> {
   /** Event types it takes; default all. */
   readonly type?: string | readonly string[];
-  /** What belongs together; several parts make a composite key. */
-  readonly key: KeyOf<E> | readonly KeyOf<E>[];
   /** Which events it takes; default all. */
   readonly where?: string | ((event: E, meta: EventMeta) => boolean);
 }
 
+/** `key`: what belongs together; several parts make a composite key, and `global` is one key over all events. */
+export type SourceOptions<E> = Taking<E> &
+  (
+    | { readonly key: KeyOf<E> | readonly KeyOf<E>[]; readonly keyEach?: never }
+    | { readonly keyEach: KeysOf<E>; readonly key?: never }
+  );
+
 /** Carries a type from a declaration to where it is used; never set. */
 declare const carries: unique symbol;
 
-export interface Source<E> extends SourceOptions<E> {
+export type Source<E> = SourceOptions<E> & {
   readonly kind: 'source';
   /** Its name in the configuration. */
   readonly source: string;
   readonly [carries]?: E;
-}
+};
 
 /** How long an entry is remembered after it was last written, up to and including that moment. Default for ever. */
 export interface TtlOptions {
@@ -258,6 +266,13 @@ export interface ProcessRule<F, S = None, T = None, O = None> {
   readonly labels?: Readonly<Record<string, string>>;
   /** Whether events that come too late go to the side output `late`. Default `drop`. */
   readonly onLate?: 'drop' | 'sideOutput';
+  /** Leaves out events whose id another one of the key had, less than `within` before. */
+  readonly dedupe?: {
+    readonly events: string | ((event: Any, meta: EventMeta) => unknown);
+    readonly within: string;
+    /** Most ids that are remembered. Default 10,000. */
+    readonly ids?: number;
+  };
   /** Past a limit the call fails, and what it did is undone. Defaults are the deployment's. */
   readonly limits?: ProcessLimits;
   /** What it reads. An event that several of these take goes to each, in the order written here. */

@@ -1,16 +1,16 @@
 import type { AfterMatch } from '../patterns/pattern.ts';
 import { suggestion } from './did-you-mean.ts';
 import type { Problems } from './document.ts';
-import type { RuleSource, StageSource } from './rule-source.ts';
+import type { PatternBody, StageSource } from './rule-source.ts';
 import { isLoop, type StepEntry } from './step-table.ts';
 
 /** The strategy; a step that it cannot skip to is reported. */
-export function compileAfterMatch(source: RuleSource, steps: readonly StepEntry[], problems: Problems): AfterMatch {
-  const { afterMatch } = source;
+export function compileAfterMatch(body: PatternBody, steps: readonly StepEntry[], problems: Problems): AfterMatch {
+  const { afterMatch } = body;
   if (afterMatch === undefined) return { kind: 'noSkip' };
   if (afterMatch.kind !== 'skipToFirst' && afterMatch.kind !== 'skipToLast') return { kind: afterMatch.kind };
   const { kind, step, stepPlace, throwOnMiss } = afterMatch;
-  const targets = steps.filter(({ stage, bans }) => !bans && source.stages.includes(stage));
+  const targets = steps.filter(({ stage, bans }) => !bans && body.stages.includes(stage));
   const target = targets.find(({ content }) => content.name === step);
   if (target !== undefined) {
     if (throwOnMiss && kind === 'skipToFirst' && target.index === 0) {

@@ -11,7 +11,7 @@ import type { FailureSink } from './failure-sink.ts';
 import { callFunction, dataOf, eventMeta, takenValues } from './function-values.ts';
 import type { ExpressionSource } from './rule-source.ts';
 import { type EventPredicate, mayPass, type SharedPredicates } from './shared-predicates.ts';
-import type { VisibleStep } from './step-table.ts';
+import type { NamedStep } from './step-table.ts';
 
 /** A condition of a pattern, and what is known of it. */
 export interface CompiledCondition {
@@ -33,7 +33,7 @@ export interface CompiledCondition {
 export interface ConditionContext {
   readonly scope: Scope;
   /** The steps that can be named here. */
-  readonly steps: readonly VisibleStep[];
+  readonly steps: readonly NamedStep[];
   readonly shared: SharedPredicates;
   readonly sink: FailureSink;
   readonly problems: Problems;
@@ -122,7 +122,7 @@ function expressionCondition(
   const known = types ?? (alone === undefined ? undefined : typesIn(alone.ast));
   const predicate = alone === undefined ? undefined : context.shared.share(alone.text, alone.run as EventPredicate);
   const text = `${typeText}${whole.text}`;
-  const stateless = whole.uses.steps.size === 0;
+  const stateless = whole.uses.steps.size === 0 && whole.uses.values.size === 0;
   return {
     condition: remember(context, text, () =>
       marked(combined(typed, predicate, rest?.run, context.sink, where), stateless),

@@ -10,7 +10,7 @@ import type { FailureSink } from './failure-sink.ts';
 import { callFunction, dataOf, eventMeta, takenValues } from './function-values.ts';
 import type { KeyValue } from './rule-set.ts';
 import { splitTemplate } from './split-template.ts';
-import type { VisibleStep } from './step-table.ts';
+import type { NamedStep } from './step-table.ts';
 
 /** Makes the value of `emit` for one match. */
 export type Build = (taken: Taken, key: KeyValue) => unknown;
@@ -26,15 +26,26 @@ export interface CompiledEmit {
 /** Expressions in `emit` have no event of their own; this stands in its place and is never read. */
 const NO_EVENT = undefined as unknown as Event;
 
-/** Compiles `emit`: plain JSON with `${expression}` in its texts, or a module's function. */
+/** What a module's function is called with in the place of `emit`. */
+export type EmitArguments = (taken: Taken, key: KeyValue) => readonly unknown[];
+
+/**
+ * Compiles `emit`: plain JSON with `${expression}` in its texts, or a module's function.
+ * @param argumentsOf what a function gets; default: data by step, the key, envelopes by step
+ */
 export function compileEmit(
   node: DocumentNode,
   scope: Scope,
-  steps: readonly VisibleStep[],
+  steps: readonly NamedStep[],
   sink: FailureSink,
   problems: Problems,
+  argumentsOf: EmitArguments = (taken, key) => [
+    takenValues(steps, taken, dataOf),
+    key,
+    takenValues(steps, taken, eventMeta),
+  ],
 ): CompiledEmit {
-  const compiler = new EmitCompiler(scope, steps, sink, problems);
+  const compiler = new EmitCompiler(scope, argumentsOf, sink, problems);
   const part = compiler.part(node, 'emit');
   return { build: part.build, reads: compiler.reads, readsAll: compiler.readsAll, meaning: part.meaning };
 }
@@ -48,13 +59,13 @@ class EmitCompiler {
   readonly reads: Expression['uses'][] = [];
   readsAll = false;
   private readonly scope: Scope;
-  private readonly steps: readonly VisibleStep[];
+  private readonly argumentsOf: EmitArguments;
   private readonly sink: FailureSink;
   private readonly problems: Problems;
 
-  constructor(scope: Scope, steps: readonly VisibleStep[], sink: FailureSink, problems: Problems) {
+  constructor(scope: Scope, argumentsOf: EmitArguments, sink: FailureSink, problems: Problems) {
     this.scope = scope;
-    this.steps = steps;
+    this.argumentsOf = argumentsOf;
     this.sink = sink;
     this.problems = problems;
   }
@@ -133,14 +144,10 @@ class EmitCompiler {
     return compiled;
   }
 
-  /** `emit: (steps, key, metas) => …`: data by step, the key, envelopes by step. */
   private functionOf({ run }: FunctionNode, path: string): Part {
     this.readsAll = true;
     return {
-      build: (taken, key) => {
-        const args = [takenValues(this.steps, taken, dataOf), key, takenValues(this.steps, taken, eventMeta)];
-        return this.sink.value(callFunction(run, args), path);
-      },
+      build: (taken, key) => this.sink.value(callFunction(run, this.argumentsOf(taken, key)), path),
       meaning: { function: run.toString() },
     };
   }
@@ -149,7 +156,7 @@ class EmitCompiler {
 const BROKEN: Expression = {
   run: () => null,
   type: 'any',
-  uses: { event: false, meta: false, key: false, steps: new Map() },
+  uses: { event: false, meta: false, key: false, steps: new Map(), values: new Set() },
   text: '',
   stateless: true,
   ast: undefined as unknown as Expression['ast'],

@@ -3,6 +3,7 @@ import type { Taken } from '../patterns/pattern.ts';
 import type { Problems } from './document.ts';
 import { compileScalar } from './expression-place.ts';
 import { Failure } from './expressions/failure.ts';
+import type { StaticType } from './expressions/term.ts';
 import { typeOf } from './expressions/values.ts';
 import { callFunction, dataOf, eventMeta } from './function-values.ts';
 import { canonicalJson } from './hash.ts';
@@ -31,6 +32,7 @@ export function compileKey(source: KeySource, problems: Problems): CompiledKey |
     const result: KeyResult = { kind: 'key', value: GLOBAL_KEY };
     return { keyOf: () => result, text: 'global' };
   }
+  if (source.kind === 'each') return compileEach(source.list, problems);
   const parts = source.parts.map((part) => compilePart(part, problems));
   const known = parts.flatMap((part) => (part === undefined ? [] : [part]));
   if (known.length < parts.length) return undefined;
@@ -41,9 +43,23 @@ export function compileKey(source: KeySource, problems: Problems): CompiledKey |
   return { keyOf: (event) => composite(reads, event), text: `keys ${canonicalJson(texts)}` };
 }
 
+/** Most keys that one event may belong to by `keyEach`. One that has more is a dead letter. */
+export const KEYS_MAX = 1_000;
+
+function compileEach(source: ExpressionSource, problems: Problems): CompiledKey | undefined {
+  const part = compilePart(source, problems, 'list');
+  if (part === undefined) return undefined;
+  const { read, text } = part;
+  return { keyOf: (event) => each(read(event)), text: `each ${text}` };
+}
+
 type Read = (event: Event) => unknown;
 
-function compilePart(source: ExpressionSource, problems: Problems): { read: Read; text: string } | undefined {
+function compilePart(
+  source: ExpressionSource,
+  problems: Problems,
+  wants: StaticType = 'any',
+): { read: Read; text: string } | undefined {
   if (source.kind === 'function') {
     const { run } = source;
     return {
@@ -51,7 +67,7 @@ function compilePart(source: ExpressionSource, problems: Problems): { read: Read
       text: `function ${run.toString()}`,
     };
   }
-  const expression = compileScalar(source, SCOPE, 'any', problems);
+  const expression = compileScalar(source, SCOPE, wants, problems);
   if (expression === undefined) return undefined;
   if (!expression.uses.event && !expression.uses.meta) {
     problems.add(
@@ -93,6 +109,29 @@ function composite(reads: readonly Read[], event: Event): KeyResult {
     if (part !== null) parts.push(part);
   }
   return parts.length === reads.length ? fitting(parts) : NONE;
+}
+
+/** The keys of a list, each once. What is null in it is left out; one that is no key fails them all. */
+function each(list: unknown): KeyResult {
+  if (list === null || list === undefined) return NONE;
+  if (list instanceof Failure) return failed(list);
+  if (!Array.isArray(list)) return failed(new Failure(`\`keyEach\` is ${typeOf(list)}, not a list of keys`));
+  const values = new Set<Scalar>();
+  for (const item of list) {
+    const key = scalar(item);
+    if (key instanceof Failure) return failed(key);
+    if (key !== null) values.add(key);
+    // What is counted are keys, not items: a long list of one key is one key.
+    if (values.size > KEYS_MAX) {
+      return { kind: 'failed', message: `\`keyEach\` gives more than ${KEYS_MAX} keys` };
+    }
+  }
+  if (values.size === 0) return NONE;
+  for (const value of values) {
+    const fits = fitting(value);
+    if (fits.kind === 'failed') return fits;
+  }
+  return { kind: 'keys', values: [...values], failures: [] };
 }
 
 function fitting(value: KeyValue): KeyResult {

@@ -1,292 +1,75 @@
-import type {
-  Contiguity,
-  GroupStage,
-  NotStage,
-  Pattern,
-  PatternLimits,
-  Quantifier,
-  Stage,
-  StepStage,
-} from '../patterns/pattern.ts';
-import { compileAfterMatch } from './after-match.ts';
-import { type CompiledCondition, type ConditionContext, compileCondition } from './compile-condition.ts';
+import { compilePattern as compileAutomaton } from '../patterns/automaton.ts';
+import { explainBound } from '../patterns/bound.ts';
+import type { Pattern } from '../patterns/pattern.ts';
+import { patternBehaviour } from '../patterns/pattern-behaviour.ts';
+import { overlapping } from './after-match.ts';
+import { compileEmit } from './compile-emit.ts';
+import { compilePatternParts, type PatternParts } from './compile-stages.ts';
 import type { Problems } from './document.ts';
-import { FailureSink } from './failure-sink.ts';
-import { withDefaults } from './read-limits.ts';
-import type { RuleSource, StageSource, UseSource, Verb } from './rule-source.ts';
-import { SharedPredicates } from './shared-predicates.ts';
-import { isBan, type Position, type StepEntry, scopeSteps, stepTable, visibleSteps } from './step-table.ts';
+import { explainAfterMatch } from './explain-after-match.ts';
+import { keptPaths } from './kept-paths.ts';
+import type { Place } from './problem.ts';
+import type { CompiledBody, RuleContext } from './rule-context.ts';
+import type { KeyValue } from './rule-set.ts';
+import type { PatternBody } from './rule-source.ts';
+import { scopeSteps, visibleSteps } from './step-table.ts';
 
-/** What a rule leaves open. */
-export interface PatternDefaults {
-  readonly limits: PatternLimits;
-}
-
-/** A pattern's parts, before it is known what `emit` reads of its events. */
-export interface PatternParts {
-  readonly pattern: Omit<Pattern, 'keep'>;
-  readonly steps: readonly StepEntry[];
-  readonly conditions: readonly CompiledCondition[];
-  /** True when an event that fits no step can still change something: it breaks a strict sequence. */
-  readonly strict: boolean;
-  /** What gives the pattern its meaning, as plain data. */
-  readonly meaning: unknown;
-}
-
-const CONTIGUITY: Readonly<Record<Verb, Contiguity | undefined>> = {
-  begin: undefined,
-  next: 'strict',
-  followedBy: 'relaxed',
-  followedByAny: 'nonDeterministic',
-  notNext: 'strict',
-  notFollowedBy: 'relaxed',
-};
-
-const INNER = { consecutive: 'strict', allowCombinations: 'nonDeterministic' } as const;
-
-export function compilePatternParts(
-  source: RuleSource,
-  defaults: PatternDefaults,
-  shared: SharedPredicates,
-  sink: FailureSink,
-  problems: Problems,
-): PatternParts {
-  const { steps, stages, compiler } = compileStages(source.stages, shared, sink, problems);
-  const afterMatch = compileAfterMatch(source, steps, problems);
-  const limits = withDefaults(source.limits, defaults.limits);
-  const names = steps.map(({ content }) => content.name);
-  const pattern = {
-    steps: names,
-    stages,
-    within: source.within,
-    afterMatch,
-    emitTimeouts: source.emitTimeouts,
-    limits,
-  };
-  const meaning = { ...pattern, stages: source.stages.map((stage) => compiler.meaningOf(stage)) };
+/** Compiles what patterns alone have. Everything wrong with it is reported; undefined when nothing can be made of it. */
+export function compilePattern(body: PatternBody, context: RuleContext): CompiledBody | undefined {
+  const { source, sink, problems, warnings } = context;
+  const parts = compilePatternParts(body, context);
+  const named = visibleSteps(parts.steps);
+  const scope = { event: false, key: true, steps: scopeSteps(named) };
+  const emit = source.emit === undefined ? undefined : compileEmit(source.emit, scope, named, sink, problems);
+  requireAfterMatch(body, problems);
+  if (body.stages.length === 0 || body.incomplete) return undefined;
+  const keep = parts.steps.map(({ index, bans }) => (bans ? undefined : keptPaths(index, parts.conditions, emit)));
+  const compiled = compileAutomaton({ ...parts.pattern, keep } satisfies Pattern);
+  const placeOf = stagePlaces(source.place, parts);
+  if (!compiled.ok) {
+    for (const { code, stage, message, fix } of compiled.problems) {
+      if (code !== 'STEP_REPEATED') problems.add(code, placeOf(stage), message, fix);
+    }
+    return undefined;
+  }
+  for (const { code, stage, message, fix } of compiled.automaton.warnings)
+    warnings.add(code, placeOf(stage), message, fix);
+  const build = emit?.build;
   return {
-    pattern,
-    steps,
-    conditions: [...compiler.wheres.values(), ...compiler.untils.values()],
-    strict: compiler.strict,
-    meaning,
+    behaviour: patternBehaviour({
+      automaton: compiled.automaton,
+      emit: (taken, key) => build?.(taken, key as KeyValue),
+    }),
+    conditions: compiled.automaton.noticesUnfitEvents ? undefined : parts.conditions,
+    meaning: { pattern: parts.meaning, emit: emit?.meaning },
+    bound: explainBound(compiled.automaton),
+    afterMatch: explainAfterMatch(parts.pattern.afterMatch, body.stages, parts.steps),
+    digests: body.definitionDigests,
   };
 }
 
-/** Compiles the steps of a definition that no rule uses, to find what is wrong in them. */
-export function checkStages(stages: readonly StageSource[], problems: Problems): void {
-  compileStages(stages, new SharedPredicates(), new FailureSink(), problems);
+function requireAfterMatch(body: PatternBody, problems: Problems): void {
+  const found = body.afterMatchWritten ? undefined : overlapping(body.stages);
+  if (found === undefined) return;
+  const { content, place } = found.stage;
+  const name = content.kind === 'step' ? `\`${content.name}\`` : 'a group';
+  problems.add(
+    'AFTER_MATCH_MISSING',
+    place,
+    `${name} ${found.how}, so the same events can make several matches, and the rule does not say which are wanted`,
+    'write `afterMatch:` on the rule: `skipPastLastEvent` (no event is in two matches), `skipToNext` (one match per first event), ' +
+      '{skipToFirst: step} or {skipToLast: step} (go on from that step), or `noSkip` (every combination; their number can grow with the square of the events and faster)',
+  );
 }
 
-function compileStages(
-  sources: readonly StageSource[],
-  shared: SharedPredicates,
-  sink: FailureSink,
-  problems: Problems,
-): { readonly steps: readonly StepEntry[]; readonly stages: readonly Stage[]; readonly compiler: StageCompiler } {
-  const steps = stepTable(sources, problems);
-  const compiler = new StageCompiler(steps, shared, sink, problems);
-  return { steps, stages: sources.map((stage) => compiler.stage(stage)), compiler };
+/** Where a stage stands that the automaton's compiler names: a step's name, or the names of a group in parentheses. */
+function stagePlaces(rule: Place, { steps }: PatternParts): (stage: string | undefined) => Place {
+  return (stage) => {
+    const name = stage?.replace(/^\(/, '').split(/[ )]/)[0];
+    const entry = steps.find(({ content }) => content.name === name);
+    if (entry === undefined) return rule;
+    if (stage?.startsWith('(') !== true) return entry.content.namePlace;
+    const { loops, branches, unordered } = entry.position;
+    return ([...loops, ...branches.keys(), ...unordered].at(-1) ?? entry.stage).place;
+  };
 }
-
-class StageCompiler {
-  readonly wheres = new Map<StageSource, CompiledCondition>();
-  readonly untils = new Map<StageSource, CompiledCondition>();
-  strict = false;
-  private readonly steps: readonly StepEntry[];
-  private readonly shared: SharedPredicates;
-  private readonly sink: FailureSink;
-  private readonly problems: Problems;
-  private readonly known: ConditionContext['known'] = new Map();
-
-  constructor(steps: readonly StepEntry[], shared: SharedPredicates, sink: FailureSink, problems: Problems) {
-    this.steps = steps;
-    this.shared = shared;
-    this.sink = sink;
-    this.problems = problems;
-  }
-
-  stage(source: StageSource): Stage {
-    const contiguity = CONTIGUITY[source.verb];
-    if (contiguity === 'strict' || source.inner === 'consecutive') this.strict = true;
-    const { content } = source;
-    switch (content.kind) {
-      case 'step':
-        return isBan(source) ? this.ban(source) : this.step(source, contiguity);
-      case 'group':
-        this.noStepLimit(source);
-        return this.group(
-          source,
-          contiguity,
-          content.stages.map((stage) => this.stage(stage)),
-        );
-      case 'anyOf':
-        this.noStepLimit(source);
-        return this.wrapped(source, contiguity, (outer) => ({
-          kind: 'anyOf',
-          contiguity: outer,
-          alternatives: content.alternatives.map((stages) => stages.map((stage) => this.stage(stage))),
-        }));
-      case 'allOf':
-        this.noStepLimit(source);
-        return this.wrapped(source, contiguity, (outer) => ({
-          kind: 'allOf',
-          contiguity: outer,
-          members: content.members.flatMap((member) => this.member(member)),
-        }));
-    }
-  }
-
-  private step(source: StageSource, contiguity: Contiguity | undefined): StepStage {
-    const entry = this.entryOf(source);
-    return {
-      kind: 'step',
-      contiguity,
-      step: entry.index,
-      where: this.conditionOf(entry),
-      quantifier: this.quantifier(source),
-      withinPrevious: source.withinPrevious,
-      span: source.span,
-    };
-  }
-
-  private ban(source: StageSource): NotStage {
-    const entry = this.entryOf(source);
-    const quantified =
-      source.times ?? source.until ?? source.inner ?? (source.optional || source.greedy ? true : source.span);
-    if (quantified !== undefined) {
-      this.problems.add(
-        'STEP_QUANTIFIER',
-        source.place,
-        `\`${source.verb}\` forbids an event, so it takes no times, optional, greedy, until or span`,
-        'take them out',
-      );
-    }
-    const contiguity = source.verb === 'notNext' ? 'strict' : 'relaxed';
-    return {
-      kind: 'not',
-      contiguity,
-      step: entry.index,
-      where: this.conditionOf(entry),
-      withinPrevious: source.withinPrevious,
-    };
-  }
-
-  private group(source: StageSource, contiguity: Contiguity | undefined, stages: readonly Stage[]): GroupStage {
-    return { kind: 'group', contiguity, stages, quantifier: this.quantifier(source), span: source.span };
-  }
-
-  /** A choice that loops, is optional or has a span stands in a group of its own, which carries them. */
-  private wrapped(
-    source: StageSource,
-    contiguity: Contiguity | undefined,
-    make: (outer: Contiguity | undefined) => Stage,
-  ): Stage {
-    const plain =
-      source.times === undefined && !source.optional && source.until === undefined && source.span === undefined;
-    return plain ? make(contiguity) : this.group(source, contiguity, [make(undefined)]);
-  }
-
-  private member(source: StageSource): StepStage[] {
-    const stage = this.stage(source);
-    if (stage.kind === 'step') return [stage];
-    this.problems.add(
-      'STEP_GROUP',
-      source.place,
-      '`allOf` holds single steps only',
-      'write each member as {begin: name, type: X}',
-    );
-    return [];
-  }
-
-  private noStepLimit(source: StageSource): void {
-    if (source.withinPrevious !== undefined) {
-      this.problems.add(
-        'STEP_GROUP',
-        source.place,
-        '`withinPrevious` cannot stand on a group',
-        'write it on the first step inside it, or limit the group with `span`',
-      );
-    }
-  }
-
-  private quantifier(source: StageSource): Quantifier {
-    const { times } = source;
-    return {
-      min: Math.max(1, times?.min ?? 1),
-      max: times?.max ?? 1,
-      optional: source.optional || times?.min === 0,
-      greedy: source.greedy,
-      inner: source.inner === undefined ? 'relaxed' : INNER[source.inner],
-      within: times?.within,
-      until: source.until === undefined ? undefined : this.until(source),
-    };
-  }
-
-  private until(source: StageSource): Quantifier['until'] {
-    const own = this.steps.filter(({ stage, position }) => stage === source || position.loops.includes(source));
-    const last = own.at(-1);
-    const position: Position = last === undefined ? NOWHERE : { ...last.position, at: last.index + 0.5 };
-    const compiled = this.compile(`until of ${own[0]?.content.name}`, undefined, source.until, position, source.use);
-    this.untils.set(source, compiled);
-    return compiled.condition;
-  }
-
-  private conditionOf(entry: StepEntry): Quantifier['until'] {
-    const { name, types, where } = entry.content;
-    const compiled = this.compile(`where of ${name}`, types, where, entry.position, entry.stage.use);
-    this.wheres.set(entry.stage, compiled);
-    return compiled.condition;
-  }
-
-  private compile(
-    where: string,
-    types: readonly string[] | undefined,
-    source: StageSource['until'],
-    position: Position,
-    use: UseSource | undefined,
-  ): CompiledCondition {
-    const steps = visibleSteps(this.steps, use);
-    const scope = { event: true, key: true, steps: scopeSteps(steps, position) };
-    const context = {
-      scope,
-      steps,
-      shared: this.shared,
-      sink: this.sink,
-      problems: this.problems,
-      known: this.known,
-    };
-    return compileCondition(types, source, context, where);
-  }
-
-  private entryOf(source: StageSource): StepEntry {
-    return this.steps.find(({ stage }) => stage === source)!;
-  }
-
-  /** The stage as plain data with canonical conditions: what the rule's version is computed from. */
-  meaningOf(source: StageSource): unknown {
-    const { content, verb, times, optional, greedy, inner, withinPrevious, span } = source;
-    const own = {
-      verb,
-      times,
-      optional,
-      greedy,
-      inner,
-      withinPrevious,
-      span,
-      until: this.untils.get(source)?.text,
-    };
-    switch (content.kind) {
-      case 'step':
-        return { ...own, step: content.name, condition: this.wheres.get(source)?.text };
-      case 'group':
-        return { ...own, stages: content.stages.map((stage) => this.meaningOf(stage)) };
-      case 'anyOf':
-        return { ...own, anyOf: content.alternatives.map((stages) => stages.map((stage) => this.meaningOf(stage))) };
-      case 'allOf':
-        return { ...own, allOf: content.members.map((stage) => this.meaningOf(stage)) };
-    }
-  }
-}
-
-const NOWHERE: Position = { at: 0, loops: [], branches: new Map(), unordered: [] };

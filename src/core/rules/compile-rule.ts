@@ -1,22 +1,20 @@
 import type { Event } from '../events/event.ts';
-import { compilePattern } from '../patterns/automaton.ts';
-import { explainBound } from '../patterns/bound.ts';
-import type { Pattern } from '../patterns/pattern.ts';
-import { patternBehaviour } from '../patterns/pattern-behaviour.ts';
-import { overlapping } from './after-match.ts';
 import { type CompiledCondition, compileCondition } from './compile-condition.ts';
-import { type CompiledEmit, compileEmit } from './compile-emit.ts';
-import { compilePatternParts, type PatternDefaults, type PatternParts } from './compile-pattern.ts';
+import { compileInputs, type RuleInputs } from './compile-inputs.ts';
+import { compileJoin } from './compile-join.ts';
+import { compilePattern } from './compile-pattern.ts';
+import { compileProcess } from './compile-process.ts';
+import type { Routing } from './compile-routing.ts';
+import { compileWindow } from './compile-window.ts';
 import type { Problems } from './document.ts';
-import { explainAfterMatch } from './explain-after-match.ts';
 import { FailureSink } from './failure-sink.ts';
 import { canonicalJson, hashText } from './hash.ts';
-import type { Place } from './problem.ts';
 import { ruleBehaviour } from './rule-behaviour.ts';
-import type { CompiledRule, KeyValue } from './rule-set.ts';
+import type { CompiledBody, RuleContext, RuleDefaults } from './rule-context.ts';
+import type { CompiledRule } from './rule-set.ts';
 import type { RuleSource } from './rule-source.ts';
 import type { SharedPredicates } from './shared-predicates.ts';
-import { scopeSteps, visibleSteps } from './step-table.ts';
+import { wrapBody } from './wrap-body.ts';
 
 /** Meaning of the rule language itself: raise it when the same text comes to mean something else. */
 const LANGUAGE = 1;
@@ -26,80 +24,95 @@ export interface RuleCompilation {
   readonly rule: CompiledRule;
   /** Each condition whose truth can change the rule's state; undefined when every event of its sources can. */
   readonly conditions: readonly CompiledCondition[] | undefined;
-  /** The rule's own filter; undefined = it sees every event. */
-  readonly filter: CompiledCondition | undefined;
+  /** Which events the rule sees: its own `where`, and its inputs; undefined = it sees every event of its sources. */
+  readonly filter: Pick<CompiledCondition, 'possible' | 'types' | 'text'> | undefined;
 }
 
 /**
- * Compiles a rule. Everything wrong with it is reported; undefined when anything was.
- * @param keyText canonical text of its key
+ * Compiles a rule. Everything wrong with it is reported; undefined when anything was. What all rules have is compiled
+ * here; what those of one kind have, by its own compiler, which gives the behaviour and what is known of it.
  * @param shared the predicates of its keyspace
  */
 export function compileRule(
   source: RuleSource,
-  keyText: string,
-  defaults: PatternDefaults,
+  routing: Routing,
+  defaults: RuleDefaults,
   shared: SharedPredicates,
   problems: Problems,
   warnings: Problems,
 ): RuleCompilation | undefined {
   const before = problems.added;
   const sink = new FailureSink();
-  const filter = compileFilter(source, shared, sink, problems);
-  const parts = compilePatternParts(source, defaults, shared, sink, problems);
-  const named = visibleSteps(parts.steps);
-  const scope = { event: false, key: true, steps: scopeSteps(named) };
-  const emit = source.emit === undefined ? undefined : compileEmit(source.emit, scope, named, sink, problems);
-  requireAfterMatch(source, problems);
-  if (source.stages.length === 0 || source.incomplete) return undefined;
-  const compiled = compilePattern({ ...parts.pattern, keep: keepOf(parts, emit) } satisfies Pattern);
-  const placeOf = stagePlaces(source, parts);
-  if (!compiled.ok) {
-    for (const { code, stage, message, fix } of compiled.problems) {
-      if (code !== 'STEP_REPEATED') problems.add(code, placeOf(stage), message, fix);
-    }
-    return undefined;
-  }
-  for (const { code, stage, message, fix } of compiled.automaton.warnings)
-    warnings.add(code, placeOf(stage), message, fix);
-  if (problems.added > before) return undefined;
-
-  const build = emit?.build;
-  const behaviour = patternBehaviour({
-    automaton: compiled.automaton,
-    emit: (taken, key) => build?.(taken, key as KeyValue),
-  });
-  const condition = filter?.condition;
-  const sees = condition === undefined ? undefined : (event: Event) => condition(event, NOTHING, '');
-  const conditions = parts.strict ? undefined : parts.conditions;
+  const where = compileWhere(source, shared, sink, problems);
+  const inputs = compileInputs(source, routing, shared, sink, problems);
+  const context = { source, inputs, defaults, shared, sink, problems, warnings };
+  const plain = compileBody(context);
+  const body = plain === undefined ? undefined : wrapBody(plain, context);
+  if (body === undefined || problems.added > before) return undefined;
+  const condition = where?.condition;
+  const passes = condition === undefined ? undefined : (event: Event) => condition(event, NOTHING_TAKEN, '');
+  const filter = filterOf(where, inputs);
   const rule: CompiledRule = {
     name: source.name,
-    version: versionOf(source, keyText, filter, parts, emit),
-    kind: 'pattern',
+    version: versionOf(source, routing, where, inputs, body),
+    kind: source.body.kind,
     severity: source.severity,
     labels: source.labels,
-    sources: sourcesOf(source),
-    types: typesOf(conditions, filter),
+    sources: routing.sources,
+    types: typesOf(body.conditions, filter),
     onLate: source.onLate,
-    accepts: acceptance(source, sees, sink),
-    bound: explainBound(compiled.automaton),
-    afterMatch: explainAfterMatch(parts.pattern.afterMatch, source.stages, parts.steps),
-    behaviour: ruleBehaviour(behaviour, sink, sees),
+    accepts: acceptance(routing.sources, both(passes, inputs), sink),
+    bound: body.bound,
+    afterMatch: body.afterMatch,
+    behaviour: ruleBehaviour(body.behaviour, sink, body.asksInputs === true ? passes : both(passes, inputs)),
   };
-  return { rule, conditions, filter };
+  return { rule, conditions: body.conditions, filter };
 }
 
-const NOTHING = { events: () => [], count: () => 0, first: () => undefined, last: () => undefined };
+const NOTHING_TAKEN = { events: () => [], count: () => 0, first: () => undefined, last: () => undefined };
 
-export const sourcesOf = (source: RuleSource): readonly string[] =>
-  [...new Set(source.from.map(({ name }) => name))].sort();
+function compileBody(context: RuleContext): CompiledBody | undefined {
+  const { body } = context.source;
+  switch (body.kind) {
+    case 'pattern':
+      return compilePattern(body, context);
+    case 'window':
+      return compileWindow(body, context);
+    case 'join':
+      return compileJoin(body, context);
+    case 'process':
+      return compileProcess(body, context);
+  }
+}
+
+function compileWhere(
+  source: RuleSource,
+  shared: SharedPredicates,
+  sink: FailureSink,
+  problems: Problems,
+): CompiledCondition | undefined {
+  if (source.where === undefined) return undefined;
+  const scope = { event: true, key: false, steps: new Map() };
+  const context = { scope, steps: [], shared, sink, problems, known: new Map() };
+  return compileCondition(undefined, source.where, context, 'where of the rule');
+}
+
+/** Whether the rule sees an event of its sources; undefined = it sees all of them. */
+function both(
+  passes: ((event: Event) => boolean) | undefined,
+  { all, aliased }: RuleInputs,
+): ((event: Event) => boolean) | undefined {
+  if (!aliased) return passes;
+  const takes = (event: Event): boolean => all.some((input) => input.takes(event));
+  return passes === undefined ? takes : (event) => passes(event) && takes(event);
+}
 
 function acceptance(
-  source: RuleSource,
+  sources: readonly string[],
   sees: ((event: Event) => boolean) | undefined,
   sink: FailureSink,
 ): CompiledRule['accepts'] {
-  const names = new Set(sourcesOf(source));
+  const names = new Set(sources);
   return (event) => {
     if (!names.has(event.source)) return false;
     const accepted = sees?.(event) ?? true;
@@ -108,111 +121,61 @@ function acceptance(
   };
 }
 
-function compileFilter(
-  source: RuleSource,
-  shared: SharedPredicates,
-  sink: FailureSink,
-  problems: Problems,
-): CompiledCondition | undefined {
-  if (source.where === undefined) return undefined;
-  const scope = { event: true, key: false, steps: new Map() };
-  return compileCondition(
-    undefined,
-    source.where,
-    { scope, steps: [], shared, sink, problems, known: new Map() },
-    'where of the rule',
-  );
-}
-
-/** What of its events' data each step must keep: all paths that a condition or `emit` reads. */
-function keepOf(parts: PatternParts, emit: CompiledEmit | undefined): Pattern['keep'] {
-  const readsAll = emit?.readsAll === true || parts.conditions.some((condition) => condition.readsAll);
-  const reads = [
-    ...parts.conditions.map((condition) => condition.reads),
-    ...(emit?.reads ?? []).map(({ steps }) => steps),
-  ];
-  return parts.steps.map(({ index, bans }) => {
-    if (bans) return undefined;
-    if (readsAll) return [];
-    const paths = reads.flatMap((read) => read.get(index) ?? []);
-    return paths.length === 0 ? undefined : withoutCovered(paths);
-  });
-}
-
-/** Leaves out paths that another one, nearer to the root, covers; [] when one is the root itself. */
-function withoutCovered(paths: readonly (readonly string[])[]): readonly (readonly string[])[] {
-  if (paths.some((path) => path.length === 0)) return [];
-  const byText = new Map(paths.map((path) => [JSON.stringify(path), path]));
-  const covers = (short: readonly string[], long: readonly string[]): boolean =>
-    short.length < long.length && short.every((name, index) => name === long[index]);
-  return [...byText.entries()]
-    .filter(([, path]) => !paths.some((other) => covers(other, path)))
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, path]) => path);
-}
-
-function requireAfterMatch(source: RuleSource, problems: Problems): void {
-  const found = source.afterMatchWritten ? undefined : overlapping(source.stages);
-  if (found === undefined) return;
-  const { content, place } = found.stage;
-  const name = content.kind === 'step' ? `\`${content.name}\`` : 'a group';
-  problems.add(
-    'AFTER_MATCH_MISSING',
-    place,
-    `${name} ${found.how}, so the same events can make several matches, and the rule does not say which are wanted`,
-    'write `afterMatch:` on the rule: `skipPastLastEvent` (no event is in two matches), `skipToNext` (one match per first event), ' +
-      '{skipToFirst: step} or {skipToLast: step} (go on from that step), or `noSkip` (every combination; their number can grow with the square of the events and faster)',
-  );
-}
-
-/** Where a stage stands that the automaton's compiler names: a step's name, or the names of a group in parentheses. */
-function stagePlaces(source: RuleSource, { steps }: PatternParts): (stage: string | undefined) => Place {
-  return (stage) => {
-    const name = stage?.replace(/^\(/, '').split(/[ )]/)[0];
-    const entry = steps.find(({ content }) => content.name === name);
-    if (entry === undefined) return source.place;
-    if (stage?.startsWith('(') !== true) return entry.content.namePlace;
-    const { loops, branches, unordered } = entry.position;
-    return ([...loops, ...branches.keys(), ...unordered].at(-1) ?? entry.stage).place;
+/** What is known of the events that a rule sees, without asking what can only be asked where the rule runs. */
+function filterOf(where: CompiledCondition | undefined, { all, aliased }: RuleInputs): RuleCompilation['filter'] {
+  if (!aliased) return where;
+  const conditions = all.map(({ condition }) => condition);
+  const possible = (event: Event): boolean => conditions.some((one) => one.possible(event));
+  const text = canonicalJson(conditions.map((one) => one.text).sort());
+  const types = unionOf(conditions);
+  if (where === undefined) return { possible, types, text };
+  return {
+    possible: (event) => where.possible(event) && possible(event),
+    types: where.types ?? types,
+    text: `${where.text} and ${text}`,
   };
+}
+
+/** Types that fit one of some conditions; undefined = any. */
+function unionOf(conditions: readonly Pick<CompiledCondition, 'types'>[]): readonly string[] | undefined {
+  if (conditions.some(({ types }) => types === undefined)) return undefined;
+  return [...new Set(conditions.flatMap(({ types }) => types ?? []))].sort();
 }
 
 function typesOf(
   conditions: readonly CompiledCondition[] | undefined,
-  filter: CompiledCondition | undefined,
+  filter: RuleCompilation['filter'],
 ): readonly string[] | undefined {
-  if (filter?.types !== undefined) return filter.types;
-  if (conditions === undefined || conditions.some(({ types }) => types === undefined)) return undefined;
-  return [...new Set(conditions.flatMap(({ types }) => types ?? []))].sort();
+  return filter?.types ?? (conditions === undefined ? undefined : unionOf(conditions));
 }
 
 /** One module's digest stands as it is, so that a rule with functions and without definitions keeps its version. */
-function digestOf({ digest, definitionDigests }: RuleSource): string | undefined {
-  const distinct = [...new Set([...(digest === undefined ? [] : [digest]), ...definitionDigests])].sort();
+function digestOf({ digest }: RuleSource, { digests = [] }: CompiledBody): string | undefined {
+  const distinct = [...new Set([...(digest === undefined ? [] : [digest]), ...digests])].sort();
   return distinct.length === 0 ? undefined : distinct.join(' ');
 }
 
 /** The rule's identity: a hash of what it means, whatever its formatting, comments and description. */
 function versionOf(
   source: RuleSource,
-  keyText: string,
-  filter: CompiledCondition | undefined,
-  parts: PatternParts,
-  emit: CompiledEmit | undefined,
+  routing: Routing,
+  where: CompiledCondition | undefined,
+  inputs: RuleInputs,
+  body: CompiledBody,
 ): string {
   return hashText(
     canonicalJson({
+      ...body.meaning,
       language: LANGUAGE,
-      from: sourcesOf(source),
-      key: keyText,
-      where: filter?.text,
-      pattern: parts.meaning,
-      emit: emit?.meaning,
+      from: routing.sources,
+      inputs: inputs.meaning,
+      key: routing.keyText,
+      where: where?.text,
       // The default is left out, so that a rule from before it existed keeps its version.
       onLate: source.onLate === 'drop' ? undefined : source.onLate,
       severity: source.severity,
       labels: source.labels,
-      digest: digestOf(source),
+      digest: digestOf(source, body),
     }),
   );
 }

@@ -1,13 +1,14 @@
 import type { PatternLimits } from '../patterns/pattern.ts';
-import { type CompiledKey, compileKey } from './compile-key.ts';
-import { checkStages } from './compile-pattern.ts';
-import { compileRule, type RuleCompilation, sourcesOf } from './compile-rule.ts';
+import { checkChains } from './check-chains.ts';
+import { compileRouting, type Routing } from './compile-routing.ts';
+import { compileRule, type RuleCompilation } from './compile-rule.ts';
+import { checkStages } from './compile-stages.ts';
 import { DEFAULT_LIMITS } from './default-limits.ts';
 import { Definitions, isDefinition } from './definitions.ts';
 import { listed, suggestion } from './did-you-mean.ts';
 import { Problems, type RuleDocument } from './document.ts';
 import { hashText } from './hash.ts';
-import { compileKeyspace, keyspaceText } from './keyspaces.ts';
+import { compileKeyspace } from './keyspaces.ts';
 import type { Problem } from './problem.ts';
 import { readRule } from './read-rule.ts';
 import { StageReader } from './read-stages.ts';
@@ -45,23 +46,22 @@ export function compileRules(
   });
   checkUnused(definitions, problems, warnings);
   checkNames(sources, problems);
+  checkChains(sources, problems);
   const defaults = { limits: options.limits ?? DEFAULT_LIMITS };
   const drafts = new Map<string, Draft>();
   const compiled: RuleCompilation[] = [];
   for (const source of sources) {
     checkSources(source, options.sources, problems);
-    const key = source.key === undefined ? undefined : keyOf(source, problems);
-    const draft = draftOf(drafts, source, key ?? NO_KEY);
-    const rule = compileRule(source, (key ?? NO_KEY).text, defaults, draft.shared, problems, warnings);
+    const routing = compileRouting(source, problems);
+    const draft = draftOf(drafts, routing);
+    const rule = compileRule(source, routing, defaults, draft.shared, problems, warnings);
     if (rule === undefined) continue;
     draft.rules.push(rule);
     compiled.push(rule);
   }
   if (problems.list.length > 0) return { ok: false, problems: problems.sorted(), warnings: warnings.sorted() };
   const rules = compiled.map(({ rule }) => rule);
-  const keyspaces = [...drafts].map(([text, { key, sources: names, rules: members }]) =>
-    compileKeyspace(text, key, names, members),
-  );
+  const keyspaces = [...drafts.values()].map(({ routing, rules: members }) => compileKeyspace(routing, members));
   const version = hashText(
     rules
       .map(({ name, version: own }) => `${name} ${own}`)
@@ -73,28 +73,15 @@ export function compileRules(
 
 /** A keyspace while its rules are being compiled. */
 interface Draft {
-  readonly key: CompiledKey;
-  readonly sources: readonly string[];
+  readonly routing: Routing;
   readonly shared: SharedPredicates;
   readonly rules: RuleCompilation[];
 }
 
-/** Stands in for a key that has problems, so that the rest of the rule is still checked. */
-const NO_KEY: CompiledKey = { keyOf: () => ({ kind: 'none' }), text: '' };
-
-function draftOf(drafts: Map<string, Draft>, source: RuleSource, key: CompiledKey): Draft {
-  const sources = sourcesOf(source);
-  const text = keyspaceText(key, sources);
-  let draft = drafts.get(text);
-  if (draft === undefined) drafts.set(text, (draft = { key, sources, shared: new SharedPredicates(), rules: [] }));
+function draftOf(drafts: Map<string, Draft>, routing: Routing): Draft {
+  let draft = drafts.get(routing.text);
+  if (draft === undefined) drafts.set(routing.text, (draft = { routing, shared: new SharedPredicates(), rules: [] }));
   return draft;
-}
-
-/** Functions of different modules are different even when their texts are equal. */
-function keyOf(source: RuleSource, problems: Problems): CompiledKey | undefined {
-  const key = source.key === undefined ? undefined : compileKey(source.key, problems);
-  const hasFunction = source.key?.kind === 'parts' && source.key.parts.some(({ kind }) => kind === 'function');
-  return key !== undefined && hasFunction ? { ...key, text: `${key.text} of ${source.digest}` } : key;
 }
 
 /** A definition that no rule uses is checked all the same, as far as it can be judged alone. */
@@ -125,8 +112,8 @@ function checkNames(sources: readonly RuleSource[], problems: Problems): void {
 }
 
 function checkSources(source: RuleSource, known: readonly string[] | undefined, problems: Problems): void {
-  for (const { name, place } of source.from) {
-    if (known === undefined || known.includes(name)) continue;
+  for (const { kind, name, place } of source.from) {
+    if (kind === 'rule' || known === undefined || known.includes(name)) continue;
     const fix =
       known.length === 0
         ? 'add it to `sources` of the configuration'

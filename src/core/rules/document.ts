@@ -56,6 +56,8 @@ export interface RuleDocument {
    * own text does not show what it calls.
    */
   readonly digest: string | undefined;
+  /** What the module exports; undefined for YAML. Rules that are code run it as it is. */
+  readonly exported?: unknown;
 }
 
 /** Collects everything wrong with some files, in the order found. */

@@ -1,6 +1,6 @@
 import type { Problems, ScalarNode } from './document.ts';
-import { type Compiled, compileExpression, type Expression } from './expressions/compile.ts';
-import type { ExpressionProblem } from './expressions/syntax.ts';
+import { type Compiled, compileExpression, compileTree, type Expression } from './expressions/compile.ts';
+import { type ASTNode, type ExpressionProblem, parseExpression } from './expressions/syntax.ts';
 import type { Scope, StaticType } from './expressions/term.ts';
 
 /** Compiles the expression a scalar holds; its problems are reported at their places in the file. */
@@ -22,6 +22,25 @@ export function compilePart(
   problems: Problems,
 ): Expression | undefined {
   return settled(compileExpression(text, scope), node, start, problems);
+}
+
+/** Parses what a scalar holds without compiling it; a problem is reported at its place in the file. */
+export function parseScalar(node: ScalarNode, problems: Problems): ASTNode | undefined {
+  const parsed = parseExpression(node.text);
+  if (parsed.ok) return parsed.ast;
+  reportExpression(parsed.problem, node, 0, problems);
+  return undefined;
+}
+
+/** Compiles a part of what `parseScalar` gave. */
+export function compileSubtree(
+  node: ScalarNode,
+  ast: ASTNode,
+  scope: Scope,
+  wants: StaticType,
+  problems: Problems,
+): Expression | undefined {
+  return settled(compileTree(ast, scope, wants), node, 0, problems);
 }
 
 function settled(compiled: Compiled, node: ScalarNode, start: number, problems: Problems): Expression | undefined {

@@ -1,5 +1,5 @@
 import { DURATION_FORM, parseDuration } from '../time/parse-duration.ts';
-import type { DurationMs } from '../time/units.ts';
+import { type DurationMs, duration } from '../time/units.ts';
 import { closest, listed } from './did-you-mean.ts';
 import type { DocumentNode, MapNode, Problems } from './document.ts';
 import type { Place } from './problem.ts';
@@ -112,6 +112,22 @@ export class FieldReader {
       `\`${name}\` is 0 ms, so no two events can fall inside it`,
       `give \`${name}\` ${DURATION_FORM}`,
     );
+    return undefined;
+  }
+
+  /** A length of time that may be 0, and negative: `-5m`. */
+  signedDuration(name: string): DurationMs | undefined {
+    const node = this.get(name);
+    if (node === undefined) return undefined;
+    if (node.kind === 'scalar' && node.value === 0) return duration(0);
+    const text = node.kind === 'scalar' && typeof node.value === 'string' ? node.text : '';
+    const length = parseDuration(text.replace(/^[-+]/, ''));
+    if (length !== undefined) return duration(text.startsWith('-') && length > 0 ? -length : length);
+    const bare = node.kind === 'scalar' && typeof node.value === 'number';
+    const fix = bare
+      ? `add a unit: \`${name}: ${node.text}s\` or \`${name}: ${node.text}ms\``
+      : `give \`${name}\` ${DURATION_FORM}, 0, or one of these with a minus sign`;
+    this.problems.add('RULE_DURATION', node.place, `\`${name}\` is ${nodeName(node)}, not a duration`, fix);
     return undefined;
   }
 

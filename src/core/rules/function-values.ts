@@ -1,7 +1,7 @@
 import type { Event } from '../events/event.ts';
 import type { Taken } from '../patterns/pattern.ts';
 import { Failure } from './expressions/failure.ts';
-import type { VisibleStep } from './step-table.ts';
+import type { NamedStep } from './step-table.ts';
 
 /** The envelope of an event, as functions of modules get it. */
 export interface EventMeta {
@@ -29,7 +29,7 @@ export const eventMeta = ({ id, type, subject, time, source, headers, seq, index
 
 /** What was taken, by step name: a value, or a list of them for a step that can hold several; null when there is none. */
 export function takenValues(
-  steps: readonly VisibleStep[],
+  steps: readonly NamedStep[],
   taken: Taken,
   read: (event: Event) => unknown,
 ): Record<string, unknown> {

@@ -1,5 +1,5 @@
 import type { Event } from '../events/event.ts';
-import type { CompiledKey } from './compile-key.ts';
+import type { Routing } from './compile-routing.ts';
 import type { RuleCompilation } from './compile-rule.ts';
 import { hashText } from './hash.ts';
 import type { Keyspace } from './rule-set.ts';
@@ -7,20 +7,11 @@ import type { Keyspace } from './rule-set.ts';
 /** Most tests that `relevant` makes for one event; with more of them it says yes at once. */
 const TESTS_MAX = 32;
 
-/** Canonical text of a keyspace: its key expressions and the sources they are computed over. */
-export const keyspaceText = (key: CompiledKey, sources: readonly string[]): string =>
-  `${key.text} over ${JSON.stringify(sources)}`;
-
-/** Puts the rules of one key expression together. */
-export function compileKeyspace(
-  text: string,
-  key: CompiledKey,
-  sources: readonly string[],
-  rules: readonly RuleCompilation[],
-): Keyspace {
+/** Puts the rules of one routing together. */
+export function compileKeyspace({ text, keyOf, sources }: Routing, rules: readonly RuleCompilation[]): Keyspace {
   return {
     id: hashText(text),
-    keyOf: key.keyOf,
+    keyOf,
     rules: rules.map(({ rule }) => rule),
     relevant: relevance(new Set(sources), rules),
   };
@@ -30,8 +21,8 @@ type Test = (event: Event) => boolean;
 
 /**
  * Whether any rule can take notice of an event. Exact is not needed, only never a wrong no: an event is left out when
- * what it says by itself already makes every condition false. A rule with a strict sequence or a ban on the very next
- * event takes notice of everything.
+ * what it says by itself already makes every condition false. A pattern that even such an event can change (it breaks a
+ * strict sequence, for one) takes notice of everything.
  */
 function relevance(sources: ReadonlySet<string>, rules: readonly RuleCompilation[]): Test {
   const anyType = new Map<string, Test>();

@@ -1,11 +1,15 @@
 import { type DocumentNode, type Problems, type RuleDocument, scalarText } from './document.ts';
 import type { Place } from './problem.ts';
+import { KINDS } from './rule-kinds.ts';
 
 const DEPTH_MAX = 32;
 
+/** What process rules alone have: code and declarations, which stay as they are. */
+const CODE: ReadonlySet<string> = new Set(KINDS.process.fields);
+
 /**
  * Makes the tree of what a module exports by default: a rule, or a list of rules, of the same shape as YAML, where
- * functions may stand for expressions. Places name the file alone, since values have none; messages name the field.
+ * functions may stand for expressions; of a process rule what it reads and says of itself is. Places name the file alone, since values have none; messages name the field.
  * @param digest of the module's text
  */
 export function readModule(
@@ -25,7 +29,21 @@ export function readModule(
     return [];
   }
   const rules = Array.isArray(exported) ? exported : [exported];
-  return rules.map((rule) => ({ root: convert(rule, place, problems, 0), digest }));
+  return rules.map((rule) => ({ root: convertRule(rule, place, problems), digest, exported: rule }));
+}
+
+/** Of a process rule the tree only says which code there is. */
+function convertRule(rule: unknown, place: Place, problems: Problems): DocumentNode {
+  if (typeof rule !== 'object' || rule === null || !Object.hasOwn(rule, KINDS.process.opens))
+    return convert(rule, place, problems, 0);
+  const fields = Object.entries(rule).filter(([, value]) => value !== undefined);
+  const plain = Object.fromEntries(fields.filter(([name]) => !CODE.has(name)));
+  const root = convert(plain, place, problems, 0);
+  if (root.kind !== 'map') return root;
+  const code = fields.flatMap(([name]) =>
+    CODE.has(name) ? [{ name, namePlace: place, value: { kind: 'map' as const, place, fields: [] } }] : [],
+  );
+  return { ...root, fields: [...root.fields, ...code] };
 }
 
 function convert(value: unknown, place: Place, problems: Problems, depth: number): DocumentNode {

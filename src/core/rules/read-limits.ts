@@ -3,33 +3,40 @@ import type { Problems } from './document.ts';
 import { FieldReader } from './field-reader.ts';
 
 /** `limits`, with what it leaves open undefined. */
-export type LimitsSource = { readonly [Name in keyof PatternLimits]: PatternLimits[Name] | undefined };
+export interface LimitsSource {
+  /** Most of what a rule of this kind counts: partial matches, buffered events. */
+  readonly count: number | undefined;
+  readonly stateBytes: number | undefined;
+  readonly onLimit: OnLimit | undefined;
+}
 
-const NONE: LimitsSource = { partialMatches: undefined, stateBytes: undefined, onLimit: undefined };
-const FIELDS: readonly (keyof PatternLimits)[] = ['partialMatches', 'stateBytes', 'onLimit'];
+export const NO_LIMITS: LimitsSource = { count: undefined, stateBytes: undefined, onLimit: undefined };
 
-/** Reads `limits` of a rule, or of the configuration, where they hold for rules that leave them open. */
-export function readLimits(reader: FieldReader, problems: Problems): LimitsSource {
+/**
+ * Reads `limits` of a rule.
+ * @param counts what a rule of its kind counts; undefined when it counts nothing
+ */
+export function readLimits(reader: FieldReader, counts: string | undefined, problems: Problems): LimitsSource {
   const node = reader.get('limits');
-  if (node === undefined) return NONE;
+  if (node === undefined) return NO_LIMITS;
   if (node.kind !== 'map') {
-    reader.wrong(node, 'limits', 'a map', 'write `limits: {partialMatches: 200, onLimit: dropOldest}`');
-    return NONE;
+    reader.wrong(node, 'limits', 'a map', `write \`limits: {${counts ?? 'stateBytes'}: 2000, onLimit: dropOldest}\``);
+    return NO_LIMITS;
   }
   const inner = new FieldReader(node, '`limits`', problems);
   const limits = {
-    partialMatches: inner.integer('partialMatches', 1),
+    count: counts === undefined ? undefined : inner.integer(counts, 1),
     stateBytes: inner.integer('stateBytes', 1_024),
     onLimit: inner.oneOf<OnLimit>('onLimit', ['dropOldest', 'dropNewest', 'deadLetter']),
   };
-  inner.rest(FIELDS);
+  inner.rest([...(counts === undefined ? [] : [counts]), 'stateBytes', 'onLimit']);
   return limits;
 }
 
-/** What is given, and the defaults for the rest. */
+/** What a pattern's limits say, and the defaults for the rest. */
 export function withDefaults(given: LimitsSource, defaults: PatternLimits): PatternLimits {
   return {
-    partialMatches: given.partialMatches ?? defaults.partialMatches,
+    partialMatches: given.count ?? defaults.partialMatches,
     stateBytes: given.stateBytes ?? defaults.stateBytes,
     onLimit: given.onLimit ?? defaults.onLimit,
   };

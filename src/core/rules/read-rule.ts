@@ -1,47 +1,22 @@
 import { type Definitions, hasFunctions } from './definitions.ts';
 import { listed } from './did-you-mean.ts';
-import type { MapNode, Problems, RuleDocument } from './document.ts';
+import type { Problems, RuleDocument } from './document.ts';
 import { FieldReader, nodeName } from './field-reader.ts';
 import { readExpression } from './read-expression.ts';
-import { readLimits } from './read-limits.ts';
-import { StageReader } from './read-stages.ts';
-import type { AfterMatchSource, ExpressionSource, KeySource, RuleSource } from './rule-source.ts';
+import { type FromSource, readFrom } from './read-from.ts';
+import { readJoin } from './read-join.ts';
+import { readKey } from './read-key.ts';
+import { NO_LIMITS, readLimits } from './read-limits.ts';
+import { readPattern } from './read-pattern.ts';
+import { readProcess } from './read-process.ts';
+import { readWindow } from './read-window.ts';
+import { COMMON_FIELDS, KINDS, LATER_FIELDS, ownerOf, RULE_KINDS, type RuleKind } from './rule-kinds.ts';
+import type { KeySource, RuleBody, RuleSource } from './rule-source.ts';
 
-const FIELDS = [
-  'rule',
-  'description',
-  'severity',
-  'labels',
-  'from',
-  'key',
-  'where',
-  'pattern',
-  'within',
-  'afterMatch',
-  'onTimeout',
-  'onLate',
-  'limits',
-  'emit',
-];
-
-/** Fields that make a rule one of another kind, which does not run yet. */
-const OTHER_KINDS: Readonly<Record<string, string>> = {
-  window: 'window',
-  aggregate: 'window',
-  having: 'window',
-  emitWhen: 'window',
-  join: 'join',
-  on: 'process',
-  onTimer: 'process',
-};
-
-/** Fields that have a meaning in the language and do nothing yet: refused rather than passed over. */
-const LATER = ['keyEach', 'start', 'emitFrom', 'to', 'outputs', 'state', 'timers'];
-
-/** The strategies, as `afterMatch` names them. */
-export const PLAIN_STRATEGIES = ['noSkip', 'skipToNext', 'skipPastLastEvent'] as const;
-
-/** Reads one document into a rule; undefined when too little is there to go on. */
+/**
+ * Reads one document into a rule; undefined when too little is there to go on. What all rules have is read here; what
+ * those of one kind have, by its own reader, which gives the rule's body.
+ */
 export function readRule(document: RuleDocument, definitions: Definitions, problems: Problems): RuleSource | undefined {
   const { root } = document;
   if (root.kind !== 'map') {
@@ -50,59 +25,97 @@ export function readRule(document: RuleDocument, definitions: Definitions, probl
     return undefined;
   }
   const reader = new FieldReader(root, 'a rule', problems);
-  const kind = Object.keys(OTHER_KINDS).find((field) => reader.has(field));
-  if (kind !== undefined) {
-    problems.add(
-      'RULE_KIND_NOT_BUILT',
-      reader.placeOf(kind),
-      `rules of kind ${OTHER_KINDS[kind]} do not run in this version`,
-      'write it as a pattern, or take the rule out',
-    );
-    return undefined;
-  }
+  const kind = readKind(reader, problems);
   const name = readName(reader, problems);
   const from = readFrom(reader, problems);
   const key = readKey(reader, problems);
-  const patternNode = reader.get('pattern');
-  const before = problems.added;
-  const stageReader = new StageReader(definitions, problems);
-  const stages = patternNode === undefined ? [] : stageReader.stages(patternNode);
-  const incomplete = problems.added > before;
-  if (!reader.has('pattern')) {
-    problems.add(
-      'RULE_PATTERN_MISSING',
-      root.place,
-      'the rule has no `pattern`',
-      'write `pattern:` and a list that starts with `- begin: name`',
-    );
-  }
-  const source: RuleSource = {
-    name: name ?? '',
+  requireKey(reader, from, key, problems);
+  const body = kind === undefined ? undefined : readBody(kind, reader, document, definitions, problems);
+  const common = {
     place: root.place,
     namePlace: reader.get('rule')?.place ?? root.place,
     description: reader.text('description'),
     severity: reader.text('severity'),
     labels: readLabels(reader, problems),
-    from,
+    from: from.inputs,
+    aliased: from.aliased,
     key,
     where: readExpression(reader, 'where'),
-    stages,
-    incomplete,
-    within: reader.duration('within'),
-    afterMatch: readAfterMatch(reader, problems),
-    afterMatchWritten: reader.has('afterMatch'),
-    emitTimeouts: reader.oneOf('onTimeout', ['emit', 'drop']) === 'emit',
-    onLate: reader.oneOf('onLate', ['drop', 'sideOutput']) ?? 'drop',
-    limits: readLimits(reader, problems),
+    onLate:
+      reader.oneOf('onLate', ['drop', 'sideOutput']) ?? (body?.kind === 'window' ? body.onLate : undefined) ?? 'drop',
+    // Process rules limit other things, which their own reader looks at.
+    limits:
+      kind === 'process'
+        ? NO_LIMITS
+        : readLimits(reader, kind === undefined ? 'partialMatches' : KINDS[kind].counts, problems),
     emit: reader.get('emit'),
+    throttle: reader.get('throttle'),
+    dedupe: reader.get('dedupe'),
     digest: hasFunctions(root) ? document.digest : undefined,
-    definitionDigests: [...stageReader.digests],
   };
-  reader.rest(FIELDS, (field) => {
-    if (!LATER.includes(field)) return undefined;
+  const own = kind === undefined ? RULE_KINDS.flatMap((one) => KINDS[one].fields) : KINDS[kind].fields;
+  // Where there is no body, no one has read what it would be made of.
+  if (body === undefined) for (const field of own) reader.get(field);
+  reader.rest([...COMMON_FIELDS, ...own], (field) => elsewhere(field, kind));
+  return name === undefined || body === undefined ? undefined : { name, ...common, body };
+}
+
+/** The kind of a rule is said by the one field that only rules of that kind have, and must have. */
+function readKind(reader: FieldReader, problems: Problems): RuleKind | undefined {
+  const [kind, ...others] = RULE_KINDS.filter((one) => reader.has(KINDS[one].opens));
+  if (kind === undefined) {
+    problems.add(
+      'RULE_KIND_MISSING',
+      reader.place,
+      'the rule does not say what to look for',
+      'write `pattern:` (steps), `window:` (aggregates) or `join:` (pairs); a rule that is code is made by `processRule` in a module',
+    );
+    return undefined;
+  }
+  const [other] = others;
+  if (other === undefined) return kind;
+  problems.add(
+    'RULE_KIND_TWICE',
+    reader.placeOf(KINDS[other].opens),
+    `\`${KINDS[kind].opens}\` and \`${KINDS[other].opens}\` make two rules`,
+    'write two rules; one can read the matches of the other with `from: {rule: name}`',
+  );
+  return undefined;
+}
+
+function readBody(
+  kind: RuleKind,
+  reader: FieldReader,
+  document: RuleDocument,
+  definitions: Definitions,
+  problems: Problems,
+): RuleBody | undefined {
+  switch (kind) {
+    case 'pattern':
+      return readPattern(reader, definitions, problems);
+    case 'window':
+      return readWindow(reader, problems);
+    case 'join':
+      return readJoin(reader, problems);
+    case 'process':
+      return readProcess(reader, document, problems);
+  }
+}
+
+/** What to say of a field that was not read, when it has a meaning in another place. */
+function elsewhere(
+  field: string,
+  kind: RuleKind | undefined,
+): { readonly code: string; readonly message: string; readonly fix: string } | undefined {
+  if (LATER_FIELDS.includes(field))
     return { code: 'RULE_FIELD_NOT_BUILT', message: `\`${field}\` does nothing in this version`, fix: 'take it out' };
-  });
-  return name === undefined ? undefined : source;
+  const owner = ownerOf(field);
+  if (owner === undefined || kind === undefined) return undefined;
+  return {
+    code: 'RULE_FIELD_KIND',
+    message: `\`${field}\` belongs to ${owner} rules, and this is a ${kind} rule`,
+    fix: 'take it out',
+  };
 }
 
 /** A rule's name is a token of subjects and metrics' labels. */
@@ -124,58 +137,21 @@ function readName(reader: FieldReader, problems: Problems): string | undefined {
   return undefined;
 }
 
-function readFrom(reader: FieldReader, problems: Problems): RuleSource['from'] {
-  const node = reader.get('from');
-  if (node === undefined) {
-    if (!reader.has('from'))
-      problems.add(
-        'RULE_FROM_MISSING',
-        reader.place,
-        'the rule does not say which source it reads',
-        'write `from: source`',
-      );
-    return [];
-  }
-  if (node.kind === 'map') {
-    problems.add(
-      'RULE_FROM_NOT_BUILT',
-      node.place,
-      '`from` with aliases, keys per source or another rule does not run in this version',
-      'name a source, or a list of sources',
-    );
-    return [];
-  }
-  const items = node.kind === 'list' ? node.items : [node];
-  const names = items.flatMap((item) =>
-    item.kind === 'scalar' && item.text !== '' ? [{ name: item.text, place: item.place }] : [],
+/** Each input needs a key: its own, or the rule's. What is there and cannot be read has its problem already. */
+function requireKey(reader: FieldReader, from: FromSource, key: KeySource | undefined, problems: Problems): void {
+  if (key !== undefined || reader.has('key') || reader.has('keyEach')) return;
+  const without = from.inputs.filter((input) => input.key === undefined && !input.keyWritten);
+  if (from.aliased && (without.length === 0 || from.inputs.length === 0)) return;
+  const names = without.flatMap(({ alias }) => (alias === undefined ? [] : [alias.name]));
+  const some = from.aliased && without.length < from.inputs.length;
+  problems.add(
+    'RULE_KEY_MISSING',
+    reader.place,
+    some
+      ? `neither the rule nor ${listed(names)} has a \`key\``
+      : 'the rule has no `key`, so it does not say which events belong together',
+    'write `key: event.field`, a list of expressions, or `key: global` for one key over all events',
   );
-  if (names.length === items.length && names.length > 0) return names;
-  reader.wrong(node, 'from', 'a source', 'name a source of the configuration, or a list of sources');
-  return [];
-}
-
-function readKey(reader: FieldReader, problems: Problems): KeySource | undefined {
-  const node = reader.get('key');
-  if (node === undefined) {
-    if (!reader.has('key') && !reader.has('keyEach')) {
-      problems.add(
-        'RULE_KEY_MISSING',
-        reader.place,
-        'the rule has no `key`, so it does not say which events belong together',
-        'write `key: event.field`, a list of expressions, or `key: global` for one key over all events',
-      );
-    }
-    return undefined;
-  }
-  if (node.kind === 'scalar' && node.text === 'global') return { kind: 'global' };
-  const items = node.kind === 'list' ? node.items : [node];
-  const parts = items.filter(
-    (item): item is ExpressionSource => item.kind === 'function' || (item.kind === 'scalar' && item.value !== null),
-  );
-  if (parts.length === items.length && parts.length > 0 && parts.length <= 16)
-    return { kind: 'parts', parts, list: node.kind === 'list' };
-  if (items.some((item) => item.kind === 'broken')) return undefined;
-  return reader.wrong(node, 'key', 'an expression', 'write an expression, or a list of 1 to 16 expressions');
 }
 
 function readLabels(reader: FieldReader, problems: Problems): Readonly<Record<string, string>> {
@@ -197,38 +173,4 @@ function readLabels(reader: FieldReader, problems: Problems): Readonly<Record<st
     return [];
   });
   return Object.fromEntries(labels);
-}
-
-function readAfterMatch(reader: FieldReader, problems: Problems): AfterMatchSource | undefined {
-  const node = reader.get('afterMatch');
-  if (node === undefined) return undefined;
-  if (node.kind === 'scalar') {
-    const kind = PLAIN_STRATEGIES.find((one) => one === node.value);
-    if (kind !== undefined) return { kind };
-  }
-  if (node.kind === 'map') return readSkipTo(node, problems);
-  return reader.wrong(
-    node,
-    'afterMatch',
-    'a strategy',
-    `write ${listed(PLAIN_STRATEGIES)}, or {skipToFirst: step} or {skipToLast: step}`,
-  );
-}
-
-function readSkipTo(node: MapNode, problems: Problems): AfterMatchSource | undefined {
-  const reader = new FieldReader(node, '`afterMatch`', problems);
-  const kind = reader.has('skipToLast') ? 'skipToLast' : 'skipToFirst';
-  const step = reader.text(kind);
-  const stepPlace = reader.get(kind)?.place ?? node.place;
-  const throwOnMiss = reader.flag('throwOnMiss');
-  reader.rest(['skipToFirst', 'skipToLast', 'throwOnMiss']);
-  if (step !== undefined) return { kind, step, stepPlace, throwOnMiss };
-  if (!reader.has(kind))
-    problems.add(
-      'RULE_TYPE',
-      node.place,
-      '`afterMatch` does not say where to',
-      'write {skipToFirst: step} or {skipToLast: step}',
-    );
-  return undefined;
 }

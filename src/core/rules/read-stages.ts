@@ -1,13 +1,15 @@
+import { BINDING_NAME, RESERVED_NAMES } from './binding-name.ts';
 import { type Definitions, readFor } from './definitions.ts';
 import { listed } from './did-you-mean.ts';
 import type { DocumentNode, MapNode, Problems } from './document.ts';
 import { FieldReader, nodeName } from './field-reader.ts';
 import { readExpression } from './read-expression.ts';
 import { readTimes } from './read-times.ts';
-import type { StageContent, StageSource, UseSource, Verb } from './rule-source.ts';
+import { readTypes } from './read-types.ts';
+import type { StageContent, StageSource, StepContent, UseSource, Verb } from './rule-source.ts';
 
 const VERBS: readonly Verb[] = ['begin', 'next', 'followedBy', 'followedByAny', 'notNext', 'notFollowedBy'];
-const CONDITION_FIELDS = ['type', 'where'];
+const CONDITION_FIELDS = ['from', 'type', 'where'];
 const QUANTIFIER_FIELDS = ['times', 'optional', 'greedy', 'consecutive', 'allowCombinations', 'until'];
 const LIMIT_FIELDS = ['withinPrevious', 'span'];
 const STAGE_FIELDS = [...VERBS, ...CONDITION_FIELDS, ...QUANTIFIER_FIELDS, ...LIMIT_FIELDS];
@@ -18,15 +20,6 @@ const GROUP_DEPTH_MAX = 8;
 export const STAGES_MAX = 100;
 /** Most stages of one rule, those of the definitions it uses included. */
 const ALL_STAGES_MAX = 1_000;
-
-const STEP_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-
-/** Names that a step cannot have: they mean something else in expressions, or CEL reserves them. */
-const RESERVED = new Set(
-  'event meta key math true false null in as break const continue else for function if import let loop package namespace return var void while __proto__ prototype'.split(
-    ' ',
-  ),
-);
 
 /** Reads the pattern of one rule. Stages that cannot be read are left out, their problems reported. */
 export class StageReader {
@@ -177,36 +170,22 @@ export class StageReader {
     verb: Verb,
     use: UseSource | undefined,
   ): StageContent | undefined {
-    const types = this.types(reader);
+    const from = readAlias(reader);
+    const types = readTypes(reader);
     const where = readExpression(reader, 'where');
     const name = node.kind === 'scalar' ? node.text : '';
     const whole = `${use?.prefix ?? ''}${name}`;
-    if (STEP_NAME.test(name) && !RESERVED.has(name) && !RESERVED.has(whole)) {
-      return { kind: 'step', name: whole, namePlace: node.place, types, where };
+    if (BINDING_NAME.test(name) && !RESERVED_NAMES.has(name) && !RESERVED_NAMES.has(whole)) {
+      return { kind: 'step', name: whole, namePlace: node.place, from, types, where };
     }
-    const message = STEP_NAME.test(name)
-      ? `a step cannot be named \`${RESERVED.has(name) ? name : whole}\`, which means something else in expressions`
+    const message = BINDING_NAME.test(name)
+      ? `a step cannot be named \`${RESERVED_NAMES.has(name) ? name : whole}\`, which means something else in expressions`
       : `\`${verb}\` is ${nodeName(node)}, not the name of a step`;
     this.problems.add(
       'STEP_NAME',
       node.place,
       message,
       'name it with letters, digits and _, as expressions will call it',
-    );
-    return undefined;
-  }
-
-  private types(reader: FieldReader): readonly string[] | undefined {
-    const node = reader.get('type');
-    if (node === undefined) return undefined;
-    const items = node.kind === 'list' ? node.items : [node];
-    const types = items.flatMap((item) => (item.kind === 'scalar' && item.text !== '' ? [item.text] : []));
-    if (types.length === items.length && types.length > 0) return types;
-    this.problems.add(
-      'RULE_TYPE',
-      node.place,
-      `\`type\` is ${nodeName(node)}, not an event type`,
-      'write one type, or a list of types',
     );
     return undefined;
   }
@@ -260,7 +239,7 @@ export class StageReader {
           }
         : undefined,
     );
-    if (as !== undefined && !STEP_NAME.test(as)) {
+    if (as !== undefined && !BINDING_NAME.test(as)) {
       this.problems.add(
         'STEP_NAME',
         reader.get('as')?.place ?? node.place,
@@ -277,6 +256,12 @@ export class StageReader {
     const prefix = `${around?.prefix ?? ''}${as === undefined ? '' : `${as}_`}`;
     return this.stages(readFor(place, definition.steps), { prefix, around, place }, depth + 1);
   }
+}
+
+/** `from` of a step: an alias of the rule. */
+function readAlias(reader: FieldReader): StepContent['from'] {
+  const name = reader.text('from');
+  return name === undefined ? undefined : { name, place: reader.get('from')!.place };
 }
 
 const ELSEWHERE: Readonly<Record<string, { code: string; message: string; fix: string }>> = {

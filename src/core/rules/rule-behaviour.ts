@@ -1,5 +1,6 @@
 import type { Behaviour, Output } from '../behaviours/behaviour.ts';
 import type { Event } from '../events/event.ts';
+import type { InstantMs } from '../time/units.ts';
 import type { FailureSink } from './failure-sink.ts';
 
 /**
@@ -13,6 +14,8 @@ export function ruleBehaviour(
   sees: ((event: Event) => boolean) | undefined,
 ): Behaviour {
   const close = inner.close?.bind(inner);
+  const wakeAtProcessing = inner.wakeAtProcessing?.bind(inner);
+  const onProcessingTime = inner.onProcessingTime?.bind(inner);
   return {
     create: (key) => inner.create(key),
     load: (cells, key) => inner.load(cells, key),
@@ -20,6 +23,18 @@ export function ruleBehaviour(
     isEmpty: (state) => inner.isEmpty(state),
     wakeAt: (state) => inner.wakeAt(state),
     ...(inner.takesLate === undefined ? {} : { takesLate: inner.takesLate }),
+    ...(wakeAtProcessing === undefined ? {} : { wakeAtProcessing }),
+    ...(onProcessingTime === undefined
+      ? {}
+      : {
+          onProcessingTime(state: unknown, now: InstantMs, output: Output) {
+            try {
+              onProcessingTime(state, now, output);
+            } finally {
+              sink.drain(output);
+            }
+          },
+        }),
     ...(close === undefined
       ? {}
       : {

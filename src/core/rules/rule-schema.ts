@@ -1,28 +1,13 @@
 import Type from 'typebox';
+import { from, keyFields } from './from-schema.ts';
+import { join } from './join-schema.ts';
 import { STAGES_MAX } from './read-stages.ts';
-
-const described = (description: string) => ({ description });
-
-const Duration = (description: string) =>
-  Type.String({
-    pattern: '^([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w))+$',
-    description,
-    examples: ['500ms', '30s', '10m', '1h30m', '2d'],
-  });
-
-const Expression = (description: string) =>
-  Type.Union([Type.String(), Type.Boolean()], {
-    description: `${description} A CEL expression; quote it, or use |, when YAML takes it for something else.`,
-  });
-
-const oneOf = (names: readonly string[], description: string) =>
-  Type.Union(
-    names.map((name) => Type.Literal(name)),
-    described(description),
-  );
+import { KINDS, RULE_KINDS } from './rule-kinds.ts';
+import { bindingPattern, Duration, described, Expression, oneOf, Types } from './schema-parts.ts';
+import { windowFields, wrapperFields } from './window-schema.ts';
 
 const step = Type.String({
-  pattern: '^[A-Za-z_][A-Za-z0-9_]*$',
+  pattern: bindingPattern,
   description: 'Name of the step, as expressions call it.',
 });
 
@@ -33,7 +18,7 @@ const use = Type.Object(
     use: Type.String({ description: 'Name of a definition, whose steps stand here as a group.' }),
     as: Type.Optional(
       Type.String({
-        pattern: '^[A-Za-z_][A-Za-z0-9_]*$',
+        pattern: bindingPattern,
         description: 'What the names of its steps begin with: as: attempt makes attempt_login of login.',
       }),
     ),
@@ -59,7 +44,7 @@ const group = Type.Union([
 ]);
 
 const verb = (description: string) => Type.Optional(Type.Union([step, group], described(description)));
-const ban = (description: string) => Type.Optional(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$', description }));
+const ban = (description: string) => Type.Optional(Type.String({ pattern: bindingPattern, description }));
 
 const times = Type.Union(
   [
@@ -85,12 +70,8 @@ const stage = Type.Object(
     followedByAny: verb('Any later event that fits; each makes a match of its own.'),
     notNext: ban('The very next event must not fit.'),
     notFollowedBy: ban('No event that fits may come before the next step, or before the time limit.'),
-    type: Type.Optional(
-      Type.Union(
-        [Type.String(), Type.Array(Type.String(), { minItems: 1 })],
-        described('Event type, or a list of types.'),
-      ),
-    ),
+    from: Type.Optional(Type.String({ pattern: bindingPattern, description: 'The alias whose events it takes.' })),
+    type: Type.Optional(Types),
     where: Type.Optional(Expression('The event must fit this.')),
     times: Type.Optional(times),
     optional: Type.Optional(Type.Boolean(described('The step may be absent.'))),
@@ -108,7 +89,6 @@ const skipTo = (name: string) =>
   Type.Object({ [name]: Type.String(), throwOnMiss: Type.Optional(Type.Boolean()) }, { additionalProperties: false });
 
 const label = Type.Union([Type.String(), Type.Number(), Type.Boolean()]);
-const names = Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })]);
 
 const rule = Type.Object(
   {
@@ -119,13 +99,12 @@ const rule = Type.Object(
     description: Type.Optional(Type.String()),
     severity: Type.Optional(Type.String()),
     labels: Type.Optional(Type.Record(Type.String(), label)),
-    from: Type.Union(
-      [Type.String(), Type.Array(Type.String(), { minItems: 1 })],
-      described('The source it reads, or several.'),
-    ),
-    key: Type.Union(names.anyOf, described('Which events belong together: an expression, a list of them, or global.')),
+    from,
+    ...keyFields,
     where: Type.Optional(Expression('What the rule sees at all.')),
-    pattern: stages,
+    pattern: Type.Optional(stages),
+    join: Type.Optional(join),
+    ...windowFields,
     within: Type.Optional(Duration('From the first to the last event, exclusive.')),
     afterMatch: Type.Optional(
       Type.Union(
@@ -147,12 +126,22 @@ const rule = Type.Object(
       Type.Object(
         {
           partialMatches: Type.Optional(Type.Integer({ minimum: 1, description: 'Most partial matches of one key.' })),
+          events: Type.Optional(
+            Type.Integer({ minimum: 1, description: 'Most events that a join keeps for one key.' }),
+          ),
+          entries: Type.Optional(
+            Type.Integer({
+              minimum: 1,
+              description: 'Most panes, sessions or events that a window keeps for one key.',
+            }),
+          ),
           stateBytes: Type.Optional(Type.Integer({ minimum: 1024, description: 'Most bytes of state of one key.' })),
           onLimit: Type.Optional(oneOf(['dropOldest', 'dropNewest', 'deadLetter'], 'What happens then.')),
         },
         { additionalProperties: false },
       ),
     ),
+    ...wrapperFields,
     emit: Type.Optional(
       Type.Unknown(described('What a match says: JSON whose texts may hold expressions in dollar braces.')),
     ),
@@ -169,6 +158,11 @@ const definition = {
   steps: stages,
 };
 
+/** The fields of one kind ask for the field that opens it; a rule is of one kind. */
+const dependencies = Object.fromEntries(
+  RULE_KINDS.flatMap((kind) => KINDS[kind].fields.map((field) => [field, [KINDS[kind].opens]])),
+);
+
 /** JSON Schema (draft-07) of a document of a rule file, for `corral schema rule` and editors: a rule, or a definition. */
 export const ruleSchema = {
   title: 'Rule of Corral',
@@ -178,6 +172,12 @@ export const ruleSchema = {
   if: { required: ['define'] },
   // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
   then: { required: ['define', 'steps'], propertyNames: { enum: Object.keys(definition) } },
-  else: { required: rule.required, propertyNames: { enum: Object.keys(rule.properties) } },
+  else: {
+    required: rule.required,
+    propertyNames: { enum: Object.keys(rule.properties) },
+    oneOf: RULE_KINDS.map((kind) => ({ required: [KINDS[kind].opens] })),
+    anyOf: [{ required: ['key'] }, { required: ['keyEach'] }, { properties: { from: { type: 'object' } } }],
+    dependencies,
+  },
   definitions: { stage },
 };

@@ -1,12 +1,17 @@
 import type { Behaviour } from '../behaviours/behaviour.ts';
 import type { Event } from '../events/event.ts';
-import type { PatternBound } from '../patterns/bound.ts';
+import type { OnLimit } from '../patterns/pattern.ts';
 
 /** The value a key expression gave: a scalar, or a list for a composite key. */
 export type KeyValue = string | number | boolean | readonly (string | number | boolean)[];
 
 export type KeyResult =
   | { readonly kind: 'key'; readonly value: KeyValue }
+  /**
+   * Several keys, each once, or none because the event is nothing that the rules look for. `failures`: why further keys
+   * could not be computed; then the event is a dead letter as well.
+   */
+  | { readonly kind: 'keys'; readonly values: readonly KeyValue[]; readonly failures: readonly string[] }
   /** The expression gave null: the event belongs to no key of this keyspace and takes no part. Counted. */
   | { readonly kind: 'none' }
   /** The expression failed or gave something that is no key (a map, NaN, too long): a dead letter. */
@@ -14,6 +19,15 @@ export type KeyResult =
 
 /** What becomes of an event that comes later than its source's `disorder` allows: it is always counted. */
 export type OnLate = 'drop' | 'sideOutput';
+
+/** What bounds the state that one key may have for a rule. */
+export interface RuleBound {
+  /** Most bytes per key. */
+  readonly stateBytes: number;
+  readonly onLimit: OnLimit;
+  /** All of it in a few sentences, for `check`. */
+  readonly sentence: string;
+}
 
 /** A rule as it runs. */
 export interface CompiledRule {
@@ -34,18 +48,18 @@ export interface CompiledRule {
    * that fails lets nothing through; here that is not reported.
    */
   readonly accepts: (event: Event) => boolean;
-  /** What bounds the state of one key; undefined for kinds that have no pattern. */
-  readonly bound: PatternBound | undefined;
+  /** What bounds the state of one key; patterns say more of it than others. */
+  readonly bound: RuleBound | undefined;
   /** What `afterMatch` means for it, in one sentence; undefined for kinds that have no pattern. */
   readonly afterMatch: string | undefined;
   readonly behaviour: Behaviour;
 }
 
-/** All rules with the same key expression: one routing decision and one actor serve them together. */
+/** All rules with the same key expressions: one routing decision and one actor serve them together. */
 export interface Keyspace {
   /** Hash of the canonical key expressions; stable over restarts and over edits of the rules in it. */
   readonly id: string;
-  /** Computes the key; called in the lane, once per event and keyspace. */
+  /** Computes the key, or the keys where there can be several; called in the lane, once per event and keyspace. */
   readonly keyOf: (event: Event) => KeyResult;
   readonly rules: readonly CompiledRule[];
   /** False when no rule of the keyspace can take notice of this event, so that it need not be routed at all. */

@@ -1,7 +1,10 @@
 import type { DurationMs } from '../time/units.ts';
 import type { DocumentNode, FunctionNode, ScalarNode } from './document.ts';
 import type { Place } from './problem.ts';
+import type { JoinBody } from './read-join.ts';
 import type { LimitsSource } from './read-limits.ts';
+import type { ProcessBody } from './read-process.ts';
+import type { WindowBody } from './read-window.ts';
 import type { OnLate } from './rule-set.ts';
 
 /**
@@ -15,10 +18,48 @@ export interface RuleSource {
   readonly description: string | undefined;
   readonly severity: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
-  readonly from: readonly { readonly name: string; readonly place: Place }[];
+  /** What it reads, in the order written. */
+  readonly from: readonly InputSource[];
+  /** Whether `from` is a map of aliases. */
+  readonly aliased: boolean;
+  /** For the inputs that have none of their own. */
   readonly key: KeySource | undefined;
-  /** Filters what the rule sees at all, before the pattern. */
+  /** Filters what the rule sees at all, before anything else. */
   readonly where: ExpressionSource | undefined;
+  readonly onLate: OnLate;
+  readonly limits: LimitsSource;
+  readonly emit: DocumentNode | undefined;
+  /** Digest of the module it comes from; undefined for YAML and for modules' rules without functions. */
+  readonly digest: string | undefined;
+  /** `throttle` and `dedupe`, as they stand there. */
+  readonly throttle: DocumentNode | undefined;
+  readonly dedupe: DocumentNode | undefined;
+  /** What its kind alone has. */
+  readonly body: RuleBody;
+}
+
+/** What a rule of each kind says beyond what all rules have. */
+export type RuleBody = PatternBody | WindowBody | JoinBody | ProcessBody;
+
+/** One of the things that a rule reads: a source, or the matches of another rule. */
+export interface InputSource {
+  readonly kind: 'source' | 'rule';
+  /** Name of the source or rule. */
+  readonly name: string;
+  readonly place: Place;
+  /** What the rule calls it; undefined where `from` has no aliases. */
+  readonly alias: { readonly name: string; readonly place: Place } | undefined;
+  /** Which of its events: all when both are undefined. */
+  readonly types: readonly string[] | undefined;
+  readonly where: ExpressionSource | undefined;
+  /** Its own key; undefined = the rule's. */
+  readonly key: KeySource | undefined;
+  /** Whether a key of its own stands there, readable or not. */
+  readonly keyWritten: boolean;
+}
+
+export interface PatternBody {
+  readonly kind: 'pattern';
   readonly stages: readonly StageSource[];
   /** True when some stage could not be read, so that the structure of the pattern is not to be judged. */
   readonly incomplete: boolean;
@@ -27,12 +68,7 @@ export interface RuleSource {
   /** Whether `afterMatch` stands there, readable or not. */
   readonly afterMatchWritten: boolean;
   readonly emitTimeouts: boolean;
-  readonly onLate: OnLate;
-  readonly limits: LimitsSource;
-  readonly emit: DocumentNode | undefined;
-  /** Digest of the module it comes from; undefined for YAML and for modules' rules without functions. */
-  readonly digest: string | undefined;
-  /** The same of each definition that it uses, where there is one. */
+  /** Digests of the modules of the definitions that it uses, where there are any. */
   readonly definitionDigests: readonly string[];
 }
 
@@ -42,7 +78,9 @@ export type ExpressionSource = ScalarNode | FunctionNode;
 export type KeySource =
   | { readonly kind: 'global' }
   /** One part, or several for a composite key (`list` true, also with one part). */
-  | { readonly kind: 'parts'; readonly parts: readonly ExpressionSource[]; readonly list: boolean };
+  | { readonly kind: 'parts'; readonly parts: readonly ExpressionSource[]; readonly list: boolean }
+  /** `keyEach`: gives a list; the event belongs to each key in it. */
+  | { readonly kind: 'each'; readonly list: ExpressionSource };
 
 export type AfterMatchSource =
   | { readonly kind: 'noSkip' | 'skipToNext' | 'skipPastLastEvent' }
@@ -98,6 +136,8 @@ export interface StepContent {
   /** As the whole pattern calls it, the prefixes of uses included. */
   readonly name: string;
   readonly namePlace: Place;
+  /** The alias whose events it takes; undefined = any of the rule's. */
+  readonly from: { readonly name: string; readonly place: Place } | undefined;
   readonly types: readonly string[] | undefined;
   readonly where: ExpressionSource | undefined;
 }

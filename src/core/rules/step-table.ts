@@ -87,6 +87,12 @@ export function stepTable(stages: readonly StageSource[], problems: Problems): r
   return entries;
 }
 
+/** What functions of modules get by a name: the events of a step, or the one of an alias. */
+export interface NamedStep {
+  readonly name: string;
+  readonly entry: Pick<StepEntry, 'index' | 'many' | 'bans'>;
+}
+
 /** A step by the name that it goes by where something is written. */
 export interface VisibleStep {
   readonly name: string;

@@ -44,6 +44,10 @@ export class Chain {
     return this.add('notFollowedBy', step);
   }
 
+  from(alias: string): Chain {
+    return this.say('from', alias);
+  }
+
   type(...types: readonly string[]): Chain {
     return this.say('type', types.length === 1 ? types[0] : types);
   }

@@ -109,6 +109,8 @@ export interface Start<C extends Context> {
 /** A pattern whose last stage is a step: what follows says which events it takes, and how many. */
 export interface Step<C extends Context, Steps, Top extends string, Name extends string, Data, How extends Holds>
   extends Pattern<C, Merged<Steps, Noted<Name, How, Data>>, Top | Name> {
+  /** Takes events of this alias of the rule alone. */
+  from(alias: string): Step<C, Steps, Top, Name, Data, How>;
   /** Takes events of these types alone. */
   type<const Type extends keyof C['events'] & string>(
     ...types: readonly [Type, ...Type[]]
@@ -158,6 +160,8 @@ export interface Group<C extends Context, Steps, Top extends string, Inner, How 
 
 /** A pattern whose last stage says what must not happen. */
 export interface Ban<C extends Context, Steps, Top extends string, Data> extends Pattern<C, Steps, Top> {
+  /** Forbids events of this alias of the rule alone. */
+  from(alias: string): Ban<C, Steps, Top, Data>;
   /** Forbids events of these types alone. */
   type<const Type extends keyof C['events'] & string>(
     ...types: readonly [Type, ...Type[]]

@@ -61,6 +61,8 @@ export type StepOrGroup<Data> =
 export type Member<Data> = Stage<Data> | { readonly steps: readonly Stage<Data>[] } | Use;
 
 interface StageFields<Data> {
+  /** An alias of the rule, whose events it takes. */
+  readonly from?: string;
   readonly type?: string | readonly string[];
   readonly where?: Where<Data>;
   readonly times?: Times;
@@ -83,29 +85,73 @@ export type Stage<Data> = StageFields<Data> &
     | { readonly notFollowedBy: string }
   );
 
-/** What rules have whatever their pattern is. */
-export interface RuleFields<Data> {
+/** What rules of every kind have. */
+export interface CommonFields<Data> {
   /** Unique in the deployment. */
   readonly rule: string;
   readonly description?: string;
   readonly severity?: string;
   readonly labels?: Readonly<Record<string, string>>;
-  /** A source of the configuration, or several. */
-  readonly from: string | readonly string[];
-  readonly key: KeyOf<Data> | readonly KeyOf<Data>[] | 'global';
   /** What the rule sees at all. */
   readonly where?: string | ((event: Data, taken: Steps, meta: EventMeta) => boolean);
-  /** First to last event, exclusive. */
-  readonly within?: Duration;
   /** Whether events that come too late go to the side output `late`. Default `drop`. */
   readonly onLate?: 'drop' | 'sideOutput';
-  /** What the configuration says where these say nothing. */
-  readonly limits?: {
-    readonly partialMatches?: number;
-    readonly stateBytes?: number;
-    readonly onLimit?: 'dropOldest' | 'dropNewest' | 'deadLetter';
-  };
 }
+
+/** One key, or several parts of one; or a list of keys, to each of which the event belongs. */
+export type KeyFields<Data> =
+  | { readonly key: KeyOf<Data> | readonly KeyOf<Data>[] | 'global'; readonly keyEach?: never }
+  | {
+      readonly keyEach: string | ((event: Data, meta: EventMeta) => readonly (KeyPart | null)[] | null | undefined);
+      readonly key?: never;
+    };
+
+interface NoKey {
+  readonly key?: never;
+  readonly keyEach?: never;
+}
+
+/** The matches of another rule. */
+export interface OfRule {
+  readonly rule: string;
+}
+
+/** What a rule reads under a name of its own: a source of the configuration, or another rule's matches. */
+export type Alias<Data> = ({ readonly source: string } | OfRule) & {
+  /** Event types it takes; default all. */
+  readonly type?: string | readonly string[];
+  /** Which events it takes; default all. */
+  readonly where?: string | ((event: Data, meta: EventMeta) => boolean);
+} & (KeyFields<Data> | NoKey);
+
+/** What a rule reads, and its key. */
+export type Reads<Data> =
+  | ({ readonly from: string | readonly (string | OfRule)[] | OfRule } & KeyFields<Data>)
+  | ({ readonly from: Readonly<Record<string, string | Alias<Data>>> } & (KeyFields<Data> | NoKey));
+
+/** What rules have whatever their pattern is. */
+export type RuleFields<Data> = CommonFields<Data> &
+  Reads<Data> & {
+    /** First to last event, exclusive. */
+    readonly within?: Duration;
+    /** At most `count` (default 1) emissions of a key in `per`; the next one says how many were held back. */
+    readonly throttle?: { readonly per: Duration; readonly count?: number };
+    /** Leaves out events and matches whose id another had less than `within` earlier. */
+    readonly dedupe?: {
+      readonly events?: string | ((event: Data, meta: EventMeta, key: KeyPart | readonly KeyPart[]) => unknown);
+      // biome-ignore lint/suspicious/noExplicitAny: what the rule's `emit` makes
+      readonly matches?: string | ((emit: any, key: KeyPart | readonly KeyPart[]) => unknown);
+      readonly within: Duration;
+      /** Most ids of one key. Default 10,000. */
+      readonly ids?: number;
+    };
+    /** What the configuration says where these say nothing. */
+    readonly limits?: {
+      readonly partialMatches?: number;
+      readonly stateBytes?: number;
+      readonly onLimit?: 'dropOldest' | 'dropNewest' | 'deadLetter';
+    };
+  };
 
 /** @typeParam Step names that the search can skip to */
 export type AfterMatchOf<Step extends string = string> =
@@ -115,14 +161,14 @@ export type AfterMatchOf<Step extends string = string> =
   | { readonly skipToFirst: Step; readonly throwOnMiss?: boolean }
   | { readonly skipToLast: Step; readonly throwOnMiss?: boolean };
 
-export interface PatternRule<Data> extends RuleFields<Data> {
+export type PatternRule<Data> = RuleFields<Data> & {
   readonly pattern: readonly Stage<Data>[];
   readonly afterMatch?: AfterMatchOf;
   /** `emit`: partial matches that run out of time go to the side output `timeout`. Default `drop`. */
   readonly onTimeout?: 'emit' | 'drop';
   /** A function, or JSON whose texts may hold `${expression}` and whose values may be functions. */
   readonly emit?: EmitOf | Readonly<Record<string, unknown>> | string;
-}
+};
 
 /** Parts of patterns that rules of any file can `use`. In a module a constant does the same. */
 export interface Definition<Data> {

@@ -47,6 +47,12 @@ export function compileName(context: Context, node: Extract<ASTNode, { op: 'id' 
     context.uses.key = true;
     return { node, type: 'any', mayFail: false, run: (_event, _taken, key) => key };
   }
+  const value = context.scope.values?.get(name);
+  if (value !== undefined) {
+    context.uses.values.add(name);
+    const { read, type, fields } = value;
+    return { node, type, mayFail: true, ...(fields && { fields }), run: (_event, taken) => read(taken) };
+  }
   return compileStep(context, node, name);
 }
 
@@ -83,6 +89,7 @@ function unknownName(context: Context, node: ASTNode, name: string): Term {
     ...(context.scope.event ? ['event', 'meta'] : []),
     ...(context.scope.key ? ['key'] : []),
     ...context.scope.steps.keys(),
+    ...(context.scope.values?.keys() ?? []),
     ...context.locals.keys(),
   ];
   if (name === 'event' || name === 'meta') {
@@ -90,7 +97,7 @@ function unknownName(context: Context, node: ASTNode, name: string): Term {
       'EXPRESSION_NAME_UNKNOWN',
       node,
       `\`${name}\` means nothing here: a match has several events`,
-      `name a step instead: ${listed([...context.scope.steps.keys()])}`,
+      `name one of them instead: ${listed(roots)}`,
     );
   }
   if (name === 'key') {
@@ -124,6 +131,11 @@ export function compileMember(context: Context, node: ASTNode, of: ASTNode, name
       `a ${base.type} has no field \`${name}\``,
       'read fields of maps only',
     );
+  }
+  if (base.fields?.includes(name) === false) {
+    const what = of.input.slice(of.start, of.end);
+    const fix = suggestion(name, base.fields, `it has ${listed(base.fields, 'and')}`);
+    return context.problem('EXPRESSION_NAME_UNKNOWN', node, `\`${what}\` has no field \`${name}\``, fix);
   }
   const term = { node, type: 'any' as const, mayFail: base.mayFail };
   if (base.eventPath !== undefined) {

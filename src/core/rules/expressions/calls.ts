@@ -9,7 +9,14 @@ import type { ASTNode } from './syntax.ts';
 import type { Context, Run, RunEvent, Term } from './term.ts';
 import { applyText, regularExpression, TEXT_FUNCTIONS } from './text-functions.ts';
 
-const EVENT_FUNCTIONS = ['timeOf', 'idOf', 'first', 'last'];
+/** What is known of an event beside its data: `timeOf` in milliseconds since the epoch, `seqOf` its place in its stream. */
+const EVENT_READERS: Readonly<Record<string, (event: Event) => unknown>> = {
+  timeOf: (event) => event.time,
+  idOf: (event) => event.id,
+  seqOf: (event) => event.seq,
+};
+
+const EVENT_FUNCTIONS = [...Object.keys(EVENT_READERS), 'first', 'last'];
 
 const PLAIN_NAMES = ['has', ...EVENT_FUNCTIONS, ...AGGREGATES, ...Object.keys(PLAIN_FUNCTIONS)];
 const METHOD_NAMES = [...MACROS, ...Object.keys(TEXT_FUNCTIONS), 'size'];
@@ -18,7 +25,7 @@ const METHOD_NAMES = [...MACROS, ...Object.keys(TEXT_FUNCTIONS), 'size'];
 export function compileCall(context: Context, node: Extract<ASTNode, { op: 'call' }>): Term {
   const [name, args] = node.args;
   if (name === 'has') return compileHas(context, node, args);
-  if (name === 'timeOf' || name === 'idOf') return compileOfEvent(context, node, name, args);
+  if (Object.hasOwn(EVENT_READERS, name)) return compileOfEvent(context, node, name, args);
   if (name === 'first' || name === 'last') return compileEnd(context, node, name, args);
   if (AGGREGATES.has(name)) return compileAggregate(context, node);
   if (name === 'size' && args.length === 1) return compileSize(context, node, args[0]!);
@@ -184,8 +191,8 @@ function compileSize(context: Context, node: ASTNode, of: ASTNode): Term {
   ]);
 }
 
-/** `timeOf(x)` in milliseconds since the epoch and `idOf(x)`; null when x is absent. */
-function compileOfEvent(context: Context, node: ASTNode, name: 'timeOf' | 'idOf', args: readonly ASTNode[]): Term {
+/** `timeOf(x)`, `idOf(x)` and `seqOf(x)`; null when x is absent. */
+function compileOfEvent(context: Context, node: ASTNode, name: string, args: readonly ASTNode[]): Term {
   const [of] = args;
   if (of === undefined || args.length !== 1) {
     return context.problem(
@@ -215,8 +222,7 @@ function compileOfEvent(context: Context, node: ASTNode, name: 'timeOf' | 'idOf'
       `write ${name}(step), ${name}(first(step)) or ${name}(event)`,
     );
   }
-  const read = name === 'timeOf' ? (event: Event): unknown => event.time : (event: Event): unknown => event.id;
-  return { node, type: 'any', mayFail: term.mayFail, run: readEvent(denoted, read) };
+  return { node, type: 'any', mayFail: term.mayFail, run: readEvent(denoted, EVENT_READERS[name]!) };
 }
 
 function readEvent(denoted: RunEvent, read: (event: Event) => unknown): Run {

@@ -38,6 +38,8 @@ export interface Term {
   readonly origin?: Origin;
   /** Set for a field of the current event's data. */
   readonly eventPath?: readonly string[];
+  /** Set for a map whose fields are known: their names. */
+  readonly fields?: readonly string[];
   /** Set for the root `meta` itself. */
   readonly meta?: true;
 }
@@ -59,6 +61,17 @@ export interface Scope {
   readonly event: boolean;
   readonly key: boolean;
   readonly steps: ReadonlyMap<string, ScopeStep>;
+  /** Names of values that are there beside events, such as the window. */
+  readonly values?: ReadonlyMap<string, ScopeValue>;
+}
+
+/** A value as an expression may name it. */
+export interface ScopeValue {
+  readonly type: StaticType;
+  /** Of a map whose fields are known: their names. */
+  readonly fields?: readonly string[];
+  /** Gives the value, or a `Failure`. `taken` is what the expression is run with. */
+  readonly read: (taken: Taken) => unknown;
 }
 
 /** What an expression reads. */
@@ -68,6 +81,8 @@ export interface Uses {
   key: boolean;
   /** By step index: the paths of its events' data that are read; an empty path is the whole data. */
   readonly steps: Map<number, (readonly string[])[]>;
+  /** Names of the values that are read. */
+  readonly values: Set<string>;
 }
 
 /** What the parts of the compiler share while they compile one expression. */
