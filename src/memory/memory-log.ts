@@ -12,7 +12,7 @@ export interface MemoryLogOptions {
   /**
    * `all` (default) keeps what is not trimmed. `consumed` is for a single run without recovery, such as a replay: what
    * every open reader has been given goes, and an append waits while a reader of its subject is far behind. Readers of
-   * outputs must then be open before anything is written; only shard logs wait for their first reader.
+   * outputs must then be open before anything is written; only shard logs and chains wait for their first reader.
    */
   readonly retention?: Retention;
   /** Largest body in bytes. Default: what a nats-server takes with its default settings. */
@@ -42,7 +42,7 @@ export class MemoryLog implements FencedLog {
     this.#prefix = prefix;
     this.#waits = retention === 'consumed';
     this.#backlogBytes = backlogBytes;
-    const shardLog = `${prefix}.shard.`;
+    const readLater = [`${prefix}.shard.`, `${prefix}.chain.`];
     let latest = instant(Number.NEGATIVE_INFINITY);
     const stamp = (): InstantMs => {
       latest = instant(Math.max(latest, now()));
@@ -56,7 +56,7 @@ export class MemoryLog implements FencedLog {
           created: `memory-${name}`,
           now: stamp,
           retention,
-          keepsUnread: (subject) => subject.startsWith(shardLog),
+          keepsUnread: (subject) => readLater.some((start) => subject.startsWith(start)),
         }),
       ]),
     );

@@ -1,17 +1,18 @@
 import { type KeyspaceProgram, keyspaceProgram } from '../core/behaviours/keyspace-program.ts';
-import type { Clocks, TurnItem } from '../core/behaviours/turn.ts';
+import type { TurnItem } from '../core/behaviours/turn.ts';
 import type { RuleSet } from '../core/rules/rule-set.ts';
-import type { ClockReading, LaneState } from '../core/shards/commit.ts';
+import type { ClockReading, CommitOutput, LaneState } from '../core/shards/commit.ts';
 import { comparePositions, covers, showPosition } from '../core/shards/position.ts';
 import { decodeRecord, type LaneRecord } from '../core/shards/record.ts';
 import type { ShardState } from '../core/shards/shard-state.ts';
 import type { LogMessage } from '../ports/log.ts';
 import { BatchClocks } from './batch-clocks.ts';
+import { Chains } from './chains.ts';
 
 /** What the messages of one read hold for the actors of a shard. */
 export interface Batch {
   readonly turns: readonly BatchTurn[];
-  readonly clocks: Clocks;
+  readonly clocks: BatchClocks;
   readonly events: number;
 }
 
@@ -48,6 +49,7 @@ export class Batcher {
   private readonly scopes = new Map<number, readonly string[]>();
   /** The shard's number for processing time; undefined when no rule goes by it. */
   private readonly processing: number | undefined;
+  private readonly chains: Chains;
   /** Names the next commit must define. */
   readonly names: string[] = [];
 
@@ -67,6 +69,7 @@ export class Batcher {
       this.processing ??= program.processing;
       for (const { rule, scope } of program.rules) this.scopes.set(scope, rule.sources);
     }
+    this.chains = new Chains(shard, state, rules, numberOf);
   }
 
   /** @throws {ShardLogGap} {ShardLogCorrupt} */
@@ -120,6 +123,11 @@ export class Batcher {
     }
     this.addDue(turns, known, clocks);
     return { turns, clocks, events };
+  }
+
+  /** What a batch's outputs are followed by, for rules that read those of others. */
+  chained(outputs: readonly CommitOutput[], { clocks }: Batch): CommitOutput[] {
+    return this.chains.outputs(outputs, clocks);
   }
 
   /** Keys that no event of the batch touches, but whose timers fall due in it, or whose input has ended. */

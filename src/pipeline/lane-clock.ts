@@ -6,7 +6,7 @@ import type { FencedLog } from '../ports/log.ts';
 
 /**
  * Keeps the state of a lane's clock where a successor finds it (protocol.md, T3), for sources whose publishers have
- * clocks of their own: the watermark in the records does not say which publisher it was waiting for, and who does not
+ * clocks of their own, or that are told their time: the watermark in the records does not say which publisher it was waiting for, and who does not
  * know promises too much.
  *
  * What is stored belongs to a position that every output has passed, so a lane that starts over from it derives again
@@ -29,9 +29,9 @@ export class LaneClock {
     const last = await this.log.last(this.subject);
     this.expected = last?.sequence ?? 0;
     if (last === undefined) return undefined;
-    const [format, seq, part, watermark, publishers] = unpack(last.body);
+    const [format, seq, part, watermark, publishers, ticks] = unpack(last.body);
     if (format !== FORMAT) throw new RangeError(`${this.subject}: not a lane's clock of format ${FORMAT}`);
-    const state = { watermark: instant(watermark), publishers: publishers === null ? undefined : publishers };
+    const state = { watermark: instant(watermark), publishers: publishers ?? undefined, ticks: ticks ?? undefined };
     return { upto: { seq, part }, state };
   }
 
@@ -47,8 +47,8 @@ export class LaneClock {
     if (ready === undefined) return;
     this.storing = true;
     try {
-      const { watermark, publishers } = ready.state;
-      const body = pack([FORMAT, ready.upto.seq, ready.upto.part, watermark, publishers ?? null]);
+      const { watermark, publishers, ticks } = ready.state;
+      const body = pack([FORMAT, ready.upto.seq, ready.upto.part, watermark, publishers ?? null, ticks ?? null]);
       const answer = await this.log.append(this.subject, this.expected, body);
       if (answer.kind === 'stored') {
         this.expected = answer.sequence;

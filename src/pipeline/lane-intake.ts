@@ -3,6 +3,7 @@ import type { Rejected, SourceMessage } from '../core/events/decoded.ts';
 import type { Event } from '../core/events/event.ts';
 import type { SourceSettings } from '../core/events/source-settings.ts';
 import { type Position, whole } from '../core/shards/position.ts';
+import { standingNumber } from '../core/shards/standing.ts';
 import { type ClockState, SourceClock } from '../core/time/source-clock.ts';
 import { BEGINNING, type InstantMs } from '../core/time/units.ts';
 import type { LogMessage } from '../ports/log.ts';
@@ -38,8 +39,8 @@ export class LaneIntake {
   }
 
   private clockFrom(state: ClockState): SourceClock {
-    const { disorder, idleAfter, publisher } = this.options.settings;
-    return new SourceClock({ disorder, idleAfter, perPublisher: publisher !== undefined }, state);
+    const { disorder, idleAfter, publisher, toldBy } = this.options.settings;
+    return new SourceClock({ disorder, idleAfter, perPublisher: publisher !== undefined, toldBy }, state);
   }
 
   /** Takes a message in. @returns how many events it held */
@@ -52,7 +53,10 @@ export class LaneIntake {
     const { sequence } = message;
     let events = 0;
     if (intended.kind === 'message') events = this.takeContent({ ...intended, sequence });
-    else if (intended.kind === 'foreign') {
+    else if (intended.kind === 'tick') {
+      const { watermark, standing } = intended.tick;
+      this.clock.tick(intended.shard, watermark, standingNumber(standing));
+    } else if (intended.kind === 'foreign') {
       this.addDead({ sequence, message, replay: undefined }, 0, {
         cause: 'undecodable',
         text: intended.why,

@@ -1,7 +1,7 @@
 import type { SourceSettings } from '../core/events/source-settings.ts';
 import type { RuleSet } from '../core/rules/rule-set.ts';
 import { comparePositions, whole } from '../core/shards/position.ts';
-import type { Standing } from '../core/shards/standing.ts';
+import { type Standing, standingOf, standingOfAll } from '../core/shards/standing.ts';
 import type { Subjects } from '../core/shards/subjects.ts';
 import { duration, instant, NEVER } from '../core/time/units.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -9,6 +9,7 @@ import type { EventSource, FencedLog, LogReader } from '../ports/log.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { NodeMeasures, SourceMeasures } from '../ports/measures.ts';
 import { backoff, pause } from '../ports/pause.ts';
+import { chained } from './chains.ts';
 import { LaneClock } from './lane-clock.ts';
 import { LaneIntake } from './lane-intake.ts';
 import { type LaneItem, LaneOutput, type LaneProgress } from './lane-output.ts';
@@ -60,9 +61,10 @@ export class Lane {
     this.outputs = [...shards, dead] as unknown as readonly LaneOutput<LaneItem>[];
     const router = new Router(rules, settings.name, options.shards);
     const { bodyMax } = log;
-    const intended = options.replays ? replayed : ordinary;
+    const intended = settings.toldBy !== undefined ? chained : options.replays ? replayed : ordinary;
     this.intake = new LaneIntake({ settings, intended, router, records, shards, dead, bodyMax, measures, logger });
-    this.keptClock = settings.publisher && new LaneClock(log, subjects.laneClock(this.name));
+    const clockKept = settings.publisher !== undefined || settings.toldBy !== undefined;
+    this.keptClock = clockKept ? new LaneClock(log, subjects.laneClock(this.name)) : undefined;
     this.silence = new Silence(ports.clock, options.heartbeat);
     this.ticks = rules.rules.some(
       ({ sources, behaviour }) => behaviour.onProcessingTime !== undefined && sources.includes(this.name),
@@ -133,6 +135,7 @@ export class Lane {
   private async read(): Promise<'ended' | 'stopped'> {
     const { ports } = this.options;
     for (;;) {
+      if (this.isOver()) return await this.finish();
       const messages = await this.reader!.next();
       if (this.stopped) return 'stopped';
       if (messages === undefined) return await this.finish();
@@ -150,6 +153,14 @@ export class Lane {
       await this.options.pace?.step(this.name, this.intake.clock.watermark);
       if (this.stopped) return 'stopped';
     }
+  }
+
+  /** Whether a source that is told its time is told its end as well; how it stands meanwhile is noted. */
+  private isOver(): boolean {
+    const { standings } = this.intake.clock;
+    if (standings.length === 0) return false;
+    this.standing = standingOfAll(standings.map(standingOf));
+    return this.standing === 'ended' || this.standing === 'closed';
   }
 
   /** How far it has read, and what it promises. */

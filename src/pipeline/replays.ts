@@ -1,6 +1,7 @@
 import { decodeDecision } from '../core/events/dead-letter-decision.ts';
 import type { SourceMessage } from '../core/events/decoded.ts';
 import type { SourceSettings } from '../core/events/source-settings.ts';
+import type { Tick } from '../core/shards/tick.ts';
 import { duration } from '../core/time/units.ts';
 import type { EventSource, FencedLog, LogMessage } from '../ports/log.ts';
 
@@ -26,7 +27,9 @@ export type Intended =
   | { readonly kind: 'message'; readonly message: SourceMessage; readonly replay: ReplayedFrom | undefined }
   /** A letter that was dropped: there is nothing to do. */
   | { readonly kind: 'nothing' }
-  | { readonly kind: 'foreign'; readonly why: string };
+  | { readonly kind: 'foreign'; readonly why: string }
+  /** No event: the source says how far its time has come. */
+  | { readonly kind: 'tick'; readonly shard: number; readonly tick: Tick };
 
 export const ordinary = (message: LogMessage): Intended => ({ kind: 'message', message, replay: undefined });
 

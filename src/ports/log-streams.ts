@@ -7,7 +7,7 @@ import { PortError } from './port-error.ts';
 export const LOG_STREAMS = [
   { name: 'SHARD', kinds: ['shard', 'lane'] },
   { name: 'JOURNAL', kinds: ['journal', 'page'] },
-  { name: 'MATCH', kinds: ['match', 'side'] },
+  { name: 'MATCH', kinds: ['match', 'side', 'chain'] },
   { name: 'DEAD', kinds: ['dead'] },
   { name: 'REPLAY', kinds: ['replay'] },
 ] as const;

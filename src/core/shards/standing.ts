@@ -1,4 +1,4 @@
-import type { DurationMs } from '../time/units.ts';
+import { type DurationMs, duration } from '../time/units.ts';
 
 /**
  * How a lane stands to others that the same rules read.
@@ -19,4 +19,12 @@ export const standingNumber = (standing: Standing): number =>
 export function standingOf(number: number): Standing {
   if (number >= 0) return number as DurationMs;
   return number === NUMBERS.closed ? 'closed' : number === NUMBERS.ended ? 'ended' : 'leads';
+}
+
+/** How several stand together: they lead while one of them does. */
+export function standingOfAll(all: readonly Standing[]): Standing {
+  if (all.includes('leads')) return 'leads';
+  const behind = all.filter((standing) => typeof standing === 'number');
+  if (behind.length > 0) return duration(Math.max(...behind));
+  return all.every((standing) => standing === 'closed') ? 'closed' : 'ended';
 }

@@ -8,6 +8,7 @@ export function subjects(prefix: string) {
     journal: (shard: number) => `${prefix}.journal.${shard}`,
     page: (shard: number, page: number) => `${prefix}.page.${shard}.${page}`,
     laneDead: (lane: string) => `${prefix}.dead.lane.${lane}`,
+    chainOf: (rule: string) => `${prefix}.chain.${rule}.*`,
     output: (name: string) => `${prefix}.${name}`,
     allMatches: `${prefix}.match.>`,
     allSides: `${prefix}.side.>`,
@@ -38,4 +39,6 @@ export const ORDINAL_HEADER = 'corral-ordinal';
 /** Outputs of a shard, without the prefix. */
 export const matchOutput = (rule: string, shard: number): string => `match.${rule}.${shard}`;
 export const sideOutput = (rule: string, side: string, shard: number): string => `side.${rule}.${side}.${shard}`;
+/** The matches of a rule that other rules read, for those. */
+export const chainOutput = (rule: string, shard: number): string => `chain.${rule}.${shard}`;
 export const deadOutput = (shard: number): string => `dead.shard.${shard}`;

@@ -1,4 +1,5 @@
 import { PublisherClocks, type PublisherState } from './publisher-clocks.ts';
+import { TickClocks, type TickState } from './tick-clocks.ts';
 import { BEGINNING, type DurationMs, type InstantMs } from './units.ts';
 
 /**
@@ -8,6 +9,7 @@ import { BEGINNING, type DurationMs, type InstantMs } from './units.ts';
  *   - While events come, the watermark is the largest event time so far less `disorder`.
  *   - While none comes, it moves on with the *elapsed* time, `idleAfter` behind: never to any clock's reading, so history
  *     that is read again is not made late, and events whose arrival varies by less than `idleAfter` are not late either.
+ *   - A source that is told its time (see tick-clocks) goes by that alone.
  *   - With one clock per publisher it is the least of theirs (see publisher-clocks).
  *
  * It never goes back. An event older than the watermark before it is late.
@@ -15,6 +17,7 @@ import { BEGINNING, type DurationMs, type InstantMs } from './units.ts';
 export class SourceClock {
   private readonly settings: ClockSettings;
   private readonly publishers: PublisherClocks | undefined;
+  private readonly ticks: TickClocks | undefined;
   private reached: InstantMs;
   /** What the events alone have reached. */
   private base: InstantMs;
@@ -28,6 +31,7 @@ export class SourceClock {
     this.reached = start.watermark;
     this.base = start.watermark;
     this.publishers = settings.perPublisher ? new PublisherClocks(settings, start.publishers) : undefined;
+    this.ticks = settings.toldBy === undefined ? undefined : new TickClocks(settings.toldBy, start.ticks);
   }
 
   get watermark(): InstantMs {
@@ -57,6 +61,7 @@ export class SourceClock {
   observe(time: InstantMs, publisher = ''): number {
     const lag = time - this.reached;
     if (time > this.newest) this.newest = time;
+    if (this.ticks !== undefined) return lag;
     if (this.publishers !== undefined) this.publishers.observe(publisher, time);
     else if (time - this.settings.disorder > this.base) this.base = (time - this.settings.disorder) as InstantMs;
     this.idle = 0;
@@ -75,6 +80,17 @@ export class SourceClock {
     if (this.idle > this.settings.idleAfter) this.rise((this.base + this.idle - this.settings.idleAfter) as InstantMs);
   }
 
+  /** A shard has said how far it is. */
+  tick(shard: number, watermark: InstantMs, standing: number): void {
+    this.ticks?.tick(shard, watermark, standing);
+    if (this.ticks !== undefined) this.rise(this.ticks.watermark);
+  }
+
+  /** How the shards stand that tell it its time; empty while some are not heard of. */
+  get standings(): readonly number[] {
+    return this.ticks?.standings ?? [];
+  }
+
   /** The source has ended or its end is decided: nothing older than this comes. */
   advanceTo(watermark: InstantMs): void {
     this.rise(watermark);
@@ -82,7 +98,7 @@ export class SourceClock {
 
   /** What a successor needs to promise no more than this clock has. Plain data. */
   get state(): ClockState {
-    return { watermark: this.reached, publishers: this.publishers?.state };
+    return { watermark: this.reached, publishers: this.publishers?.state, ticks: this.ticks?.state };
   }
 
   private rise(watermark: InstantMs): void {
@@ -97,9 +113,12 @@ export interface ClockSettings {
   readonly idleAfter: DurationMs;
   /** Whether every publisher has a clock of its own. */
   readonly perPublisher: boolean;
+  /** How many shards tell the clock its time; undefined = none does. */
+  readonly toldBy?: number | undefined;
 }
 
 export interface ClockState {
   readonly watermark: InstantMs;
   readonly publishers: PublisherState | undefined;
+  readonly ticks?: TickState | undefined;
 }
