@@ -7,6 +7,7 @@ import { compileRules } from '../src/core/rules/compile-rules.ts';
 import { Problems } from '../src/core/rules/document.ts';
 import type { RuleSet } from '../src/core/rules/rule-set.ts';
 import { readYaml } from '../src/core/rules/yaml-document.ts';
+import { DEFAULT_SNAPSHOTS, type SnapshotSettings } from '../src/core/shards/snapshot-decision.ts';
 import { duration } from '../src/core/time/units.ts';
 import { type Corral, createCorral } from '../src/corral.ts';
 import { connectNats } from '../src/nats/connect.ts';
@@ -27,7 +28,7 @@ export interface BenchStage {
   /** Bytes that the server keeps for all streams of the deployment and for the source. */
   storedBytes(): Promise<{ source: number; deployment: number }>;
   /** A node that works on the source from its beginning. */
-  startNode(rules: RuleSet, shards?: number): Promise<Corral>;
+  startNode(rules: RuleSet, shards?: number, snapshots?: SnapshotSettings): Promise<Corral>;
   close(): Promise<void>;
 }
 
@@ -52,7 +53,7 @@ export async function openStage(): Promise<BenchStage> {
       }
       return { source, deployment };
     },
-    async startNode(rules, shards = 64) {
+    async startNode(rules, shards = 64, snapshots = DEFAULT_SNAPSHOTS) {
       const log = await openNatsLog(link, { prefix: 'corral' });
       const leases = await openNatsLeases(link, { prefix: 'corral' });
       const sources = new Map([['payments', natsSource(link, { stream: STREAM, subject: undefined })]]);
@@ -69,6 +70,7 @@ export async function openStage(): Promise<BenchStage> {
           actorsMax: 50_000,
           atEnd: 'stop',
           finite: false,
+          snapshots,
         },
       );
       corral.start();

@@ -2,11 +2,15 @@ import { ActorPool } from './actors/actor-pool.ts';
 import { comesInOrder, type SourceSettings } from './core/events/source-settings.ts';
 import { keyText } from './core/rules/key-text.ts';
 import type { KeyValue, RuleSet } from './core/rules/rule-set.ts';
-import { subjects } from './core/shards/subjects.ts';
+import type { SnapshotSettings } from './core/shards/snapshot-decision.ts';
+import { replayLane, subjects } from './core/shards/subjects.ts';
 import type { DurationMs } from './core/time/units.ts';
+import { SnapshotGate } from './journal/snapshot-gate.ts';
+import { chainedRules, chainSettings, chainSource } from './pipeline/chains.ts';
 import { createMeasures } from './pipeline/create-measures.ts';
 import { Lane } from './pipeline/lane.ts';
 import { Pace } from './pipeline/pace.ts';
+import { replaySettings, replaySource } from './pipeline/replays.ts';
 import { ShardOwner } from './pipeline/shard-owner.ts';
 import type { Clock, Random } from './ports/clock.ts';
 import type { LeaseStore } from './ports/lease-store.ts';
@@ -45,6 +49,10 @@ export interface Settings {
   readonly atEnd: 'close' | 'stop' | 'drain';
   /** The sources end, and all of them are read by this node: their lanes keep in step by event time. */
   readonly finite: boolean;
+  /** Whether dead letters that somebody replays are read; absent: nobody can, as in a run over files. */
+  readonly replays?: boolean;
+  /** Absent: shards are not snapshotted, and nothing is trimmed, as for a run that nobody ever takes over. */
+  readonly snapshots?: SnapshotSettings;
 }
 
 /** One node. */
@@ -70,10 +78,22 @@ export interface Corral {
 
 export function createCorral(ports: Ports, settings: Settings): Corral {
   const names = subjects(settings.prefix);
+  const chains = chainedRules(settings.rules).map(({ name: rule }): LaneJob => {
+    const chain = chainSettings(rule, `${settings.prefix.toUpperCase()}_MATCH`, settings.shards);
+    return { name: chain.name, settings: chain, source: chainSource(ports.log, names.chainOf(rule)), replays: false };
+  });
   const inOrder = new Set(settings.sources.filter(comesInOrder).map(({ name }) => name));
   const pace = settings.finite ? new Pace(settings.sources.map(({ name }) => name)) : undefined;
-  const measures = createMeasures(settings);
+  const fromSources = settings.sources.flatMap((source): LaneJob[] => {
+    const own = { name: source.name, settings: source, source: ports.sources.get(source.name)!, replays: false };
+    if (settings.replays !== true) return [own];
+    const decided = replaySource(ports.log, names.decisionsOf(source.name));
+    return [own, { name: replayLane(source.name), settings: replaySettings(source), source: decided, replays: true }];
+  });
+  const lanesOf = [...fromSources, ...chains];
+  const measures = createMeasures({ sources: lanesOf, rules: settings.rules });
   const pool = new ActorPool(settings.actorsMax, measures.node);
+  const snapshots = settings.snapshots && { settings: settings.snapshots, gate: new SnapshotGate() };
   const owners = new Map<number, ShardOwner>();
   const lanes = new Map<string, Lane>();
   const atWork = new Map<string, Supervised>();
@@ -91,7 +111,7 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
   const incarnation = () => `${settings.node}.${++life}.${Math.floor(ports.random.next() * 2 ** 32).toString(36)}`;
 
   const shardNames = Array.from({ length: settings.shards }, (_, shard) => shardLease(shard));
-  const laneNames = settings.sources.map(({ name }) => laneLease(name));
+  const laneNames = lanesOf.map(({ name }) => laneLease(name));
   const leases = new Leases({
     store: ports.leases,
     clock: ports.clock,
@@ -139,6 +159,7 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
           rules: settings.rules,
           inOrder: (source) => inOrder.has(source),
           pool,
+          snapshots,
           measures,
         });
         owners.set(shard, owner);
@@ -149,7 +170,7 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
 
   function laneWork(lease: string): Supervised {
     const name = lease.slice(LANE_LEASES.length);
-    const source = settings.sources.find((candidate) => candidate.name === name)!;
+    const job = lanesOf.find((candidate) => candidate.name === name)!;
     return new Supervised({
       name: `lane ${name}`,
       clock: ports.clock,
@@ -158,15 +179,14 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
       begin: () => {
         const lane = new Lane({
           ports: { log: ports.log, clock: ports.clock, logger: ports.logger, measures: measures.node },
-          source: ports.sources.get(name)!,
-          settings: source,
+          ...job,
           rules: settings.rules,
           ruleVersion: RULE_VERSION,
           shards: settings.shards,
           subjects: names,
           heartbeat: settings.heartbeat,
           atEnd: settings.atEnd,
-          pace,
+          pace: chains.includes(job) ? undefined : pace,
           measures: measures.sources.get(name)!,
         });
         lanes.set(name, lane);
@@ -191,7 +211,7 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
     }
     if (given()) return;
     ended.add(name);
-    if (ended.size === settings.sources.length) finish();
+    if (ended.size === settings.sources.length + chains.length) finish();
   }
 
   async function drain(): Promise<void> {
@@ -208,12 +228,14 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
     node.keys = 0;
     node.stateBytes = 0;
     node.timersPending = 0;
+    node.journalTailBytes = 0;
     node.shardsOwned = owners.size;
     for (const owner of owners.values()) {
       const holdings = owner.holdings;
       node.keys += holdings?.keys ?? 0;
       node.stateBytes += holdings?.stateBytes ?? 0;
       node.timersPending += holdings?.timers ?? 0;
+      node.journalTailBytes += holdings?.journalTailBytes ?? 0;
     }
     for (const [name, source] of measures.sources) source.laneOwned = atWork.has(laneLease(name)) ? 1 : 0;
     return measures;
@@ -242,6 +264,14 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
     },
     killActor: (shard, key) => owners.get(shard)?.killActor(keyText(key)) ?? false,
   };
+}
+
+/** What a lane of this deployment reads. */
+interface LaneJob {
+  readonly name: string;
+  readonly settings: SourceSettings;
+  readonly source: EventSource;
+  readonly replays: boolean;
 }
 
 const SHARD_LEASES = 'shard.';

@@ -30,11 +30,24 @@ const FOLDERS: readonly { folder: string; imports: readonly string[]; packages?:
     { folder: 'http', imports: ['http', 'ports', ...CORE], packages: ['prom-client'], node: true },
     {
       folder: 'cli',
-      imports: ['cli', 'http', 'config', 'config.ts', 'corral.ts', 'nats', 'memory', 'system', 'ports', ...CORE],
+      imports: [
+        'cli',
+        'http',
+        'config',
+        'config.ts',
+        'corral.ts',
+        'nats',
+        'memory',
+        'system',
+        'journal',
+        'ports',
+        ...CORE,
+      ],
       packages: ['commander', 'pino'],
       node: true,
     },
     { folder: 'rules-module.ts', imports: CORE },
+    { folder: 'testing-module.ts', imports: CORE },
     { folder: 'main.ts', imports: ['cli'], packages: ['commander'], node: true },
   ];
 
@@ -45,7 +58,7 @@ const RESERVED = new Map(
 RESERVED.set('commander', 'cli');
 
 /** Node's modules that hold no clock, no chance and no I/O. */
-const PURE_NODE = new Set(['node:buffer', 'node:assert', 'node:assert/strict']);
+const PURE_NODE = new Set(['node:buffer', 'node:assert', 'node:assert/strict', 'node:zlib']);
 
 const LINES_MAX = 350;
 
@@ -213,7 +226,7 @@ t.test('files do not import each other in circles', async (t) => {
   t.strictSame(circles, []);
 });
 
-t.test('every file is reached from the command, the library for rule modules, a test or a tool', async (t) => {
+t.test('every file is reached from the command, the libraries for rule modules, a test or a tool', async (t) => {
   const outside = ['test', 'bench', 'scripts'].flatMap((folder) =>
     readdirSync(join(packageRoot, folder), { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith('.ts'))
@@ -228,7 +241,7 @@ t.test('every file is reached from the command, the library for rule modules, a 
     reached.add(path);
     for (const { to } of files.find((file) => file.path === path)?.imports ?? []) if (isOurs(to)) visit(to);
   };
-  for (const start of ['main.ts', 'rules-module.ts', ...HOOKS]) visit(start);
+  for (const start of ['main.ts', 'rules-module.ts', 'testing-module.ts', ...HOOKS]) visit(start);
   const dead = files
     .map(({ path }) => path)
     .filter((path) => !reached.has(path) && !byOutside.has(path))

@@ -9,10 +9,11 @@ import { decodeDeadRecord, encodeDeadRecord } from '../src/core/shards/dead-reco
 import { covers, WHOLE, whole } from '../src/core/shards/position.ts';
 import { decodeRecord, encodeRecord, type LaneRecord } from '../src/core/shards/record.ts';
 import { fnv1a32, shardOf } from '../src/core/shards/shard-of.ts';
+import { isSnapshotDue, pageBits } from '../src/core/shards/snapshot-decision.ts';
 import { ShardTable } from '../src/core/shards/table.ts';
 import type { Wake } from '../src/core/shards/wake.ts';
 import { BEGINNING, duration, instant } from '../src/core/time/units.ts';
-import { FrameJoiner, readFrame, toFrames } from '../src/journal/frames.ts';
+import { cutCommit, encodeFrame, FrameJoiner, newestManifest, readFrame } from '../src/journal/frames.ts';
 
 t.test('what is written is what is read: numbers, texts and bytes of any size', async (t) => {
   const value = fc.oneof(
@@ -73,6 +74,33 @@ const change = fc.array(
   { maxLength: 4 },
 );
 
+type PlainTable = Map<string, { cells: Map<string, Buffer>; wakes: readonly Wake[] }>;
+
+function holdsWhat(model: PlainTable, table: ShardTable): void {
+  assert.equal(table.size, model.size);
+  assert.equal(
+    table.timersPending,
+    [...model.values()].reduce((sum, entry) => sum + entry.wakes.length, 0),
+  );
+  const found = new Map(
+    [...table.all()].map((entry) => [`${entry.keyspace} ${entry.key}`, { ...entry, cells: Buffer.from(entry.cells) }]),
+  );
+  assert.deepEqual([...found.keys()].sort(), [...model.keys()].sort());
+  for (const [name, entry] of model) {
+    const [keyspace, key] = [Number(name.slice(0, 1)), name.slice(2)];
+    for (const packed of [table.packed(keyspace, key)!, found.get(name)!.cells]) {
+      const cells = new Map(
+        [...readCells(packed)].map(({ slot, cell, bytes }) => [`${slot}.${cell}`, Buffer.from(bytes!)]),
+      );
+      assert.deepEqual([...cells].sort(), [...entry.cells].sort());
+    }
+    assert.deepEqual(
+      [...table.wakes(keyspace, key)].sort((a, b) => a.scope - b.scope),
+      [...entry.wakes].sort((a, b) => a.scope - b.scope),
+    );
+  }
+}
+
 t.test('the table holds what a plain map would hold, whatever is written, grown, removed and woken', async () => {
   const command = fc.oneof(
     fc.record({
@@ -87,11 +115,17 @@ t.test('the table holds what a plain map would hold, whatever is written, grown,
       scope: fc.integer({ min: 0, max: 2 }),
       now: fc.integer({ min: 0, max: 50 }),
     }),
+    fc.record({ kind: fc.constant('divide' as const), bits: fc.integer({ min: 0, max: 5 }) }),
+    fc.record({ kind: fc.constant('pack' as const), many: fc.boolean() }),
   );
   fc.assert(
     fc.property(fc.array(command, { maxLength: 300 }), (commands) => {
       const table = new ShardTable();
-      const model = new Map<string, { cells: Map<string, Buffer>; wakes: readonly Wake[] }>();
+      let pages: Buffer[] = [];
+      const pack = (count: number): void => {
+        for (const page of table.changedPages().slice(0, count)) pages[page] = table.packPage(page).bytes;
+      };
+      const model: PlainTable = new Map();
       for (const command of commands) {
         if (command.kind === 'apply') {
           const name = `${command.keyspace} ${command.key}`;
@@ -106,6 +140,11 @@ t.test('the table holds what a plain map would hold, whatever is written, grown,
           if (entry.cells.size === 0 && entry.wakes.length === 0) model.delete(name);
           else model.set(name, entry);
           table.apply(command.keyspace, command.key, writer.copy(), command.wakes);
+        } else if (command.kind === 'divide') {
+          table.dividePages(command.bits, true);
+          pages = [];
+        } else if (command.kind === 'pack') {
+          pack(command.many ? 64 : 1);
         } else {
           const due = table
             .takeDue(command.scope, instant(command.now))
@@ -123,31 +162,17 @@ t.test('the table holds what a plain map would hold, whatever is written, grown,
           }
         }
       }
-      assert.equal(table.size, model.size);
-      assert.equal(
-        table.timersPending,
-        [...model.values()].reduce((sum, entry) => sum + entry.wakes.length, 0),
-      );
-      const found = new Map(
-        [...table.all()].map((entry) => [
-          `${entry.keyspace} ${entry.key}`,
-          { ...entry, cells: Buffer.from(entry.cells) },
-        ]),
-      );
-      assert.deepEqual([...found.keys()].sort(), [...model.keys()].sort());
-      for (const [name, entry] of model) {
-        const [keyspace, key] = [Number(name.slice(0, 1)), name.slice(2)];
-        for (const packed of [table.packed(keyspace, key)!, found.get(name)!.cells]) {
-          const cells = new Map(
-            [...readCells(packed)].map(({ slot, cell, bytes }) => [`${slot}.${cell}`, Buffer.from(bytes!)]),
-          );
-          assert.deepEqual([...cells].sort(), [...entry.cells].sort());
-        }
-        assert.deepEqual(
-          [...table.wakes(keyspace, key)].sort((a, b) => a.scope - b.scope),
-          [...entry.wakes].sort((a, b) => a.scope - b.scope),
-        );
-      }
+      holdsWhat(model, table);
+      // A table made of its pages, each packed when it had last changed, is the same table.
+      pack(64);
+      assert.deepEqual(table.changedPages(), []);
+      const loaded = new ShardTable();
+      loaded.dividePages(table.pageBits, false);
+      pages.forEach((bytes, page) => {
+        loaded.loadPage(page, bytes);
+      });
+      holdsWhat(model, loaded);
+      assert.deepEqual(loaded.changedPages(), []);
     }),
     { numRuns: 150 },
   );
@@ -227,9 +252,17 @@ t.test('a commit of any size is read as it was written, in one part or many', as
     names: ['keyspace a', 'rule é'],
     changes: [{ keyspace: 0, key: 'skey', change: Buffer.from([1, 2, 3]), wakes: [{ scope: 2, at: instant(77) }] }],
     outputs: [{ subject: 'match.r.0', ordinal: 3, body: Buffer.alloc(5000, 'x') }],
+    manifest: Buffer.from('a manifest'),
+  };
+  const framesOf = (frameMax: number) => {
+    const pieces = cutCommit(encodeCommit(commit), frameMax);
+    return pieces.map((bytes, part) => {
+      const last = part === pieces.length - 1;
+      return encodeFrame({ number: 12, part, last, holdsManifest: true, previous: 70 + part, manifestAt: 40, bytes });
+    });
   };
   for (const frameMax of [1024, 1_000_000]) {
-    const frames = toFrames(commit.number, encodeCommit(commit), frameMax);
+    const frames = framesOf(frameMax);
     t.equal(frames.length > 1, frameMax === 1024);
     t.ok(frames.every((frame) => frame.length <= frameMax));
     const joiner = new FrameJoiner();
@@ -238,8 +271,31 @@ t.test('a commit of any size is read as it was written, in one part or many', as
     const wholes = frames.map((frame) => joiner.push(readFrame(frame)));
     t.ok(wholes.slice(0, -1).every((whole) => whole === undefined));
     t.same(decodeCommit(wholes.at(-1)!), commit);
+    t.equal(newestManifest(readFrame(frames.at(-1)!), 99), 99, 'the last part names its own manifest');
+    if (frames.length > 1) t.equal(newestManifest(readFrame(frames[0]!), 98), 40, 'an unfinished one the one before');
   }
   const joiner = new FrameJoiner();
-  const [, second] = toFrames(12, encodeCommit(commit), 1024);
+  const [, second] = framesOf(1024);
   t.throws(() => joiner.push(readFrame(second!)), RangeError, 'a part without its first part is damage');
+  for (let at = 0; at < second!.length; at += 1) {
+    const damaged = Buffer.from(second!);
+    damaged[at] = damaged[at]! ^ 0x10;
+    t.throws(() => readFrame(damaged), RangeError, `a changed byte at ${at} is noticed`);
+  }
+});
+
+t.test('a snapshot is due when it makes more superfluous than it may write', async (t) => {
+  const settings = { afterBytes: 1000, pageBytes: 100 };
+  const due = (journalBytes: number, logBytes: number, stateBytes: number) =>
+    isSnapshotDue({ journalBytes, logBytes, stateBytes }, settings);
+  t.notOk(due(999, 999, 0));
+  t.ok(due(1000, 0, 0), 'by the journal');
+  t.ok(due(0, 1000, 1000), 'by the shard log, although nothing changes');
+  t.notOk(due(4999, 0, 5000), 'a large state is not written again for little');
+  t.ok(due(5000, 0, 5000));
+  t.equal(pageBits(0, 0, settings), 0);
+  t.equal(pageBits(200, 0, settings), 0, 'pages may become twice as large as wanted');
+  t.equal(pageBits(201, 0, settings), 2);
+  t.equal(pageBits(0, 2, settings), 2, 'and are never joined again');
+  t.equal(pageBits(2 ** 50, 0, settings), 14, 'nor are there more than can be listed');
 });

@@ -1,13 +1,13 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import {
   type Measures,
   type NodeMeasures,
   type RuleMeasures,
-  SECONDS_BUCKETS,
   type SecondsHistogram,
   type SourceMeasures,
   STAGES,
 } from '../ports/measures.ts';
+import { MeasuredHistogram } from './measured-histogram.ts';
 
 /**
  * Every metric of a node, declared here and nowhere else, each with its unit (in the name), its labels and how its
@@ -161,6 +161,7 @@ const PLAIN: readonly Plain[] = [
     'Expressions of the rule that failed on an event.',
     (r) => r.expressionsFailed,
   ),
+  ofRuleBy('reason', 'corral_held_back_total', 'What `throttle` and `dedupe` left out.', (r) => r.heldBack),
   ofRuleBy('limit', 'corral_limits_reached_total', 'How often a limit of the rule acted.', (r) => r.limitsReached),
 
   {
@@ -180,6 +181,14 @@ const PLAIN: readonly Plain[] = [
   ),
   ofNode('counter', 'corral_commits_total', 'Commits acknowledged.', (n) => n.commits),
   ofNode('counter', 'corral_commit_bytes_total', 'Bytes of those commits.', (n) => n.commitBytes),
+  ofNode('counter', 'corral_snapshots_total', 'Snapshots of shards completed.', (n) => n.snapshots),
+  ofNode('counter', 'corral_snapshot_bytes_total', 'Bytes of the pages written for snapshots.', (n) => n.snapshotBytes),
+  ofNode(
+    'gauge',
+    'corral_journal_tail_bytes',
+    'Bytes of the journals of this node since their newest snapshots start, which a takeover reads beside the state.',
+    (n) => n.journalTailBytes,
+  ),
   ofNode(
     'counter',
     'corral_recoveries_total',
@@ -219,7 +228,12 @@ const PLAIN: readonly Plain[] = [
 const SECONDS: readonly Seconds[] = [
   seconds('corral_commit_seconds', 'From sending a commit to its acknowledgement.', (n) => n.commitSeconds),
   seconds('corral_relay_seconds', 'From sending a match to its acknowledgement.', (n) => n.relaySeconds),
-  seconds('corral_recovery_seconds', 'Rebuilding a shard from its journal.', (n) => n.recoverySeconds),
+  seconds('corral_recovery_seconds', 'Rebuilding a shard from its snapshot and journal.', (n) => n.recoverySeconds),
+  seconds(
+    'corral_snapshot_seconds',
+    'From the beginning of a snapshot to the acknowledgement of its manifest.',
+    (n) => n.snapshotSeconds,
+  ),
 ];
 
 const READY: MetricDeclaration = {
@@ -302,43 +316,4 @@ export function metricsRegistry({ measures, notReady, version, rules }: MetricsO
   collectDefaultMetrics({ register: registry });
   for (const unwanted of UNWANTED) registry.removeSingleMetric(unwanted);
   return registry;
-}
-
-type HistogramValues = Awaited<ReturnType<Histogram['get']>>;
-
-/** A histogram whose buckets were filled elsewhere: the library's own can only be filled by observing. */
-class MeasuredHistogram extends Histogram {
-  readonly #options: { name: string; help: string };
-  readonly #read: () => SecondsHistogram | undefined;
-
-  constructor(
-    options: { name: string; help: string; registers: Registry[] },
-    read: () => SecondsHistogram | undefined,
-  ) {
-    super(options);
-    this.#options = options;
-    this.#read = read;
-  }
-
-  override get(): Promise<HistogramValues> {
-    return this.getForPromString();
-  }
-
-  /** What the registry calls for the text format; the typings leave it out, and have a number for `type`. */
-  async getForPromString(): Promise<HistogramValues> {
-    const { name, help } = this.#options;
-    const { sum, count, buckets } = this.#read() ?? { sum: 0, count: 0, buckets: [] };
-    let below = 0;
-    const inBuckets = SECONDS_BUCKETS.map((le, index) => {
-      below += buckets[index] ?? 0;
-      return { metricName: `${name}_bucket`, labels: { le }, value: below };
-    });
-    const totals = [
-      { metricName: `${name}_bucket`, labels: { le: '+Inf' }, value: count },
-      { metricName: `${name}_sum`, labels: {}, value: sum },
-      { metricName: `${name}_count`, labels: {}, value: count },
-    ];
-    const values = [...inBuckets, ...totals];
-    return { name, help, type: 'histogram', aggregator: 'sum', values } as unknown as HistogramValues;
-  }
 }

@@ -1,11 +1,9 @@
-import { type Commit, decodeCommit, encodeCommit } from '../core/shards/commit.ts';
-import { ShardState } from '../core/shards/shard-state.ts';
-import { duration } from '../core/time/units.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { FencedLog, LogMessage } from '../ports/log.ts';
-import type { NodeMeasures } from '../ports/measures.ts';
-import { type Frame, FrameJoiner, readFrame, toFrames } from './frames.ts';
+import { type Commit, encodeCommit } from '../core/shards/commit.ts';
+import { backoff, pause } from '../ports/pause.ts';
+import { cutCommit, encodeFrame, type Frame, newestManifest, readFrame } from './frames.ts';
 import { JournalError } from './journal-error.ts';
+import type { JournalNames, JournalPorts } from './journal-ports.ts';
+import { type Recovered, recover } from './recovery.ts';
 
 /**
  * The commits of one shard, on one fenced subject (protocol.md §3).
@@ -18,141 +16,108 @@ import { JournalError } from './journal-error.ts';
  */
 export interface Journal {
   /** The shard as its journal has it, own opening included. */
-  readonly state: ShardState;
-  /** Outputs of the commits that were read, oldest first; some or all of them may have been relayed before. */
-  readonly outputs: Commit['outputs'][];
+  readonly recovered: Recovered;
   /**
    * Stores a commit. One at a time: the next only after this one has resolved.
+   * @returns its bytes in the journal, and the sequence of its last part
    * @throws {JournalError} SUPERSEDED when another owner has the journal; STOPPED when `stop` was called meanwhile.
    */
-  commit(commit: Commit): Promise<{ bytes: number }>;
+  commit(commit: Commit): Promise<{ bytes: number; sequence: number }>;
   /** Gives up on a commit whose outcome is open. It may be stored or not: whoever opens next finds out. */
   stop(): void;
 }
 
-export interface JournalPorts {
-  readonly log: FencedLog;
-  readonly clock: Clock;
-  readonly measures: NodeMeasures;
-}
-
 /**
- * Takes a shard over: fences out its last owner and reads its journal.
- * @param subject the shard's journal subject
+ * Takes a shard over: fences out its last owner and rebuilds the shard from what is stored.
  * @param incarnation a name no other owner of the shard ever had
  * @param givenUp asked before every append: true once nobody wants the shard any more
- * @throws {JournalError} STOPPED, JOURNAL_CORRUPT, or SUPERSEDED when yet another owner opens meanwhile
+ * @throws {JournalError} STOPPED, SUPERSEDED when yet another owner opens meanwhile; and what `recover` throws
  */
 export async function openJournal(
   ports: JournalPorts,
-  shard: number,
-  subject: string,
+  names: JournalNames,
   incarnation: string,
   givenUp: () => boolean = () => false,
 ): Promise<Journal> {
+  const { log, clock, measures } = ports;
+  const { shard, journal: subject } = names;
   let stopped = false;
-  let expected: number;
-  const opening = await appendOpening();
-  const { state, outputs } = await readUpto(opening);
+  let expected = 0;
+  let manifestAt = 0;
+  await appendOpening();
+  const recovered = await recover(ports, names, { sequence: expected, manifestAt }, () => stopped || givenUp());
 
   /** Appends until stored or refused; J2. Gives the sequence, or undefined when another's message is at the end. */
   async function append(frame: Uint8Array, at: number): Promise<number | undefined> {
     for (let attempt = 0; ; attempt += 1) {
       if (stopped || givenUp())
         throw new JournalError('STOPPED', shard, `shard ${shard}: stopped while a commit was under way`);
-      const answer = await ports.log.append(subject, at, frame);
-      ports.measures.appends[answer.kind] += 1;
+      const answer = await log.append(subject, at, frame);
+      measures.appends[answer.kind] += 1;
       if (answer.kind === 'stored') return answer.sequence;
       if (answer.kind === 'unknown') {
-        await pause(attempt);
+        await pause(clock, backoff(attempt));
         continue;
       }
       // Refused. After an unknown it may be our own message that is there now.
-      const end = await ports.log.last(subject);
-      if (attempt > 0 && end !== undefined && end.sequence > at && sameBytes(end.body, frame)) return end.sequence;
+      const end = await log.last(subject);
+      if (attempt > 0 && end !== undefined && end.sequence > at && Buffer.compare(end.body, frame) === 0)
+        return end.sequence;
       return undefined;
     }
   }
 
-  async function appendOpening(): Promise<LogMessage> {
+  async function appendOpening(): Promise<void> {
     for (;;) {
-      const end = await ports.log.last(subject);
-      const number = end === undefined ? 1 : nextNumber(readFrame(end.body));
-      const last = end?.sequence ?? 0;
-      const [frame] = toFrames(number, encodeCommit(emptyCommit(incarnation, number)), ports.log.bodyMax);
-      const sequence = await append(frame!, last);
+      const end = await log.last(subject);
+      const previous = end?.sequence ?? 0;
+      const frame = end && frameAtEnd(end.body, previous);
+      const number = frame === undefined ? 1 : nextNumber(frame);
+      manifestAt = frame === undefined ? 0 : newestManifest(frame, previous);
+      const bytes = encodeCommit(openingCommit(incarnation, number));
+      const opening = encodeFrame({ number, part: 0, last: true, holdsManifest: false, previous, manifestAt, bytes });
+      const sequence = await append(opening, previous);
       if (sequence === undefined) continue;
       expected = sequence;
-      return { sequence, subject, stamp: 0 as never, headers: undefined, body: frame! };
+      return;
     }
   }
 
-  async function readUpto(own: LogMessage): Promise<{ state: ShardState; outputs: Commit['outputs'][] }> {
-    const state = new ShardState();
-    const outputs: Commit['outputs'][] = [];
-    const joiner = new FrameJoiner();
-    const reader = ports.log.read(subject, 1);
+  function frameAtEnd(body: Uint8Array, sequence: number): Frame {
     try {
-      for (;;) {
-        const messages = await reader.next();
-        if (messages === undefined) throw corrupt(`ends before its opening at ${own.sequence}`);
-        for (const message of messages) {
-          if (message.sequence > own.sequence) {
-            throw new JournalError('SUPERSEDED', shard, `shard ${shard}: another owner opened the journal`);
-          }
-          const commit = readCommit(joiner, message);
-          if (commit === undefined) continue;
-          if (commit.number !== state.commitNumber + 1 && state.commitNumber !== 0) {
-            throw corrupt(`commit ${commit.number} follows commit ${state.commitNumber}`);
-          }
-          applyCommit(state, commit);
-          if (commit.outputs.length > 0) outputs.push(commit.outputs);
-          if (message.sequence === own.sequence) return { state, outputs };
-        }
-      }
-    } finally {
-      await reader.close();
-    }
-  }
-
-  function readCommit(joiner: FrameJoiner, message: LogMessage): Commit | undefined {
-    try {
-      const whole = joiner.push(readFrame(message.body));
-      return whole && decodeCommit(whole);
+      return readFrame(body);
     } catch (cause) {
-      if (cause instanceof RangeError) throw corrupt(`message ${message.sequence}: ${cause.message}`, cause);
-      throw cause;
+      if (!(cause instanceof RangeError)) throw cause;
+      throw new JournalError(
+        'JOURNAL_CORRUPT',
+        shard,
+        `shard ${shard}: message ${sequence} at the end of ${subject} cannot be read: ${cause.message}. ` +
+          'See docs/errors.md#journal_corrupt.',
+        { cause },
+      );
     }
-  }
-
-  function corrupt(what: string, cause?: unknown): JournalError {
-    return new JournalError(
-      'JOURNAL_CORRUPT',
-      shard,
-      `shard ${shard}: the journal on ${subject} is damaged: ${what}. See docs/errors.md#journal_corrupt.`,
-      { cause },
-    );
-  }
-
-  function pause(attempt: number): Promise<void> {
-    const delay = Math.min(2000, 50 * 2 ** Math.min(attempt, 6));
-    return new Promise((resolve) => ports.clock.after(duration(delay), resolve));
   }
 
   return {
-    state,
-    outputs,
+    recovered,
     async commit(commit) {
-      let bytes = 0;
-      for (const frame of toFrames(commit.number, encodeCommit(commit), ports.log.bodyMax)) {
+      const pieces = cutCommit(encodeCommit(commit), log.bodyMax);
+      const { number } = commit;
+      const holdsManifest = commit.manifest !== undefined;
+      let size = 0;
+      for (let part = 0; part < pieces.length; part += 1) {
+        const last = part === pieces.length - 1;
+        const bytes = pieces[part]!;
+        const frame = encodeFrame({ number, part, last, holdsManifest, previous: expected, manifestAt, bytes });
         const sequence = await append(frame, expected);
         if (sequence === undefined) {
           throw new JournalError('SUPERSEDED', shard, `shard ${shard}: another owner has written to the journal`);
         }
         expected = sequence;
-        bytes += frame.length;
+        size += frame.length;
       }
-      return { bytes };
+      if (holdsManifest) manifestAt = expected;
+      return { bytes: size, sequence: expected };
     },
     stop() {
       stopped = true;
@@ -161,7 +126,7 @@ export async function openJournal(
 }
 
 /** Openings carry nothing but their name: they leave cursor and lanes as the commit before them had them. */
-function emptyCommit(incarnation: string, number: number): Commit {
+function openingCommit(incarnation: string, number: number): Commit {
   return {
     incarnation,
     number,
@@ -173,19 +138,11 @@ function emptyCommit(incarnation: string, number: number): Commit {
     names: [],
     changes: [],
     outputs: [],
+    manifest: undefined,
   };
 }
 
 /** An unfinished commit never took effect, so the opening that voids it takes its number. */
 function nextNumber(end: Frame): number {
   return end.last ? end.number + 1 : end.number;
-}
-
-function applyCommit(state: ShardState, commit: Commit): void {
-  if (commit.opening) state.commitNumber = commit.number;
-  else state.apply(commit);
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }

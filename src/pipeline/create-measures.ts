@@ -29,7 +29,15 @@ function sourceMeasures(): SourceMeasures {
 }
 
 function ruleMeasures(): RuleMeasures {
-  return { matches: 0, sideOutputs: new Map(), late: 0, failures: 0, expressionsFailed: 0, limitsReached: new Map() };
+  return {
+    matches: 0,
+    sideOutputs: new Map(),
+    late: 0,
+    failures: 0,
+    expressionsFailed: 0,
+    heldBack: new Map(),
+    limitsReached: new Map(),
+  };
 }
 
 function nodeMeasures(): NodeMeasures {
@@ -43,6 +51,10 @@ function nodeMeasures(): NodeMeasures {
     commitSeconds: secondsHistogram(),
     relaySeconds: secondsHistogram(),
     recoverySeconds: secondsHistogram(),
+    snapshots: 0,
+    snapshotBytes: 0,
+    snapshotSeconds: secondsHistogram(),
+    journalTailBytes: 0,
     recoveries: 0,
     actorsSpawned: 0,
     actorsPassivated: 0,

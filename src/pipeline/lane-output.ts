@@ -145,7 +145,9 @@ export class LaneOutput<Item extends LaneItem> {
       const rest = this.waiting[count];
       // Up to the very item that has to wait: position and watermark belong together, or a lane that starts over from
       // this record takes for late what it reads again.
-      const upto = rest === undefined ? progress.position : { seq: rest.seq, part: rest.index };
+      // A lane that has just started over may not have come as far as this output was: it does not take that back.
+      const reached = comparePositions(progress.position, this.done) < 0 ? this.done : progress.position;
+      const upto = rest === undefined ? reached : { seq: rest.seq, part: rest.index };
       const promise = rest === undefined ? progress.watermark : rest.before;
       const bounds = {
         from: this.done,

@@ -107,6 +107,9 @@ export function noteIncident(options: OutputOptions, { rule: { rule }, incident 
     case 'late':
       counts.late += 1;
       return;
+    case 'heldBack':
+      counts.heldBack.set(incident.by, (counts.heldBack.get(incident.by) ?? 0) + 1);
+      return;
     case 'expressionFailed':
       counts.expressionsFailed += 1;
       ports.logger.debug({ rule: rule.name, shard, where: incident.where }, incident.message);

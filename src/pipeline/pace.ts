@@ -16,7 +16,8 @@ export class Pace {
   async step(lane: string, watermark: InstantMs): Promise<void> {
     this.reached.set(lane, watermark);
     this.tell();
-    while (this.reached.has(lane) && watermark > this.least()) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    while (this.reached.has(lane) && watermark > this.least())
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
   }
 
   /** A lane has ended or stops: nobody waits for it, and it waits no more. */

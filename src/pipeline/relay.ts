@@ -1,4 +1,5 @@
 import type { CommitOutput } from '../core/shards/commit.ts';
+import { ORDINAL_HEADER } from '../core/shards/subjects.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { FencedLog } from '../ports/log.ts';
 import type { NodeMeasures } from '../ports/measures.ts';
@@ -37,13 +38,19 @@ export class Relay {
     for (const output of outputs) {
       let queue = this.queues.get(output.subject);
       if (queue === undefined) {
-        queue = { subject: this.subjectOf(output.subject), outputs: [], head: 0, end: undefined, running: false };
+        const subject = this.subjectOf(output.subject);
+        queue = { subject, outputs: [], head: 0, done: 0, end: undefined, running: false };
         this.queues.set(output.subject, queue);
       }
       queue.outputs.push(output);
       this.waiting += 1;
       if (!queue.running) this.run(queue).catch(this.ports.failed);
     }
+  }
+
+  /** Whether an output that was added is known to be stored. */
+  isRelayed({ subject, ordinal }: CommitOutput): boolean {
+    return (this.queues.get(subject)?.done ?? 0) >= ordinal;
   }
 
   /** Resolves when no more than `count` outputs are waiting, or the relay was stopped. */
@@ -86,6 +93,7 @@ export class Relay {
   }
 
   private done(queue: SubjectQueue): void {
+    queue.done = queue.outputs[queue.head]!.ordinal;
     queue.head += 1;
     // What is done is let go of in large pieces: taking off the first of very many costs as much as there are.
     if (queue.head === queue.outputs.length || queue.head >= 1024) queue.outputs.splice(0, queue.head);
@@ -110,9 +118,6 @@ export class Relay {
   }
 }
 
-/** Carries the number of a match, side output or dead letter within its subject. */
-export const ORDINAL_HEADER = 'corral-ordinal';
-
 const contentType = (output: string): string =>
   output.startsWith('dead.') ? 'application/json' : 'application/cloudevents+json';
 
@@ -121,6 +126,8 @@ interface SubjectQueue {
   readonly outputs: CommitOutput[];
   /** Those before it are done. */
   head: number;
+  /** Ordinal of the last one done. */
+  done: number;
   /** What is known of the subject's end; undefined when it must be read. */
   end: { sequence: number; ordinal: number } | undefined;
   running: boolean;

@@ -17,9 +17,9 @@ import type { Logger } from '../ports/logger.ts';
 import type { Measures } from '../ports/measures.ts';
 import { observeSeconds } from '../ports/observe-seconds.ts';
 import { type Batch, Batcher } from './batch.ts';
+import { CommitLine, type ShardSnapshots } from './commit-line.ts';
 import type { LaneProgress } from './lane-output.ts';
 import { noteIncident, outputOf, withIdentities } from './outputs.ts';
-import { Relay } from './relay.ts';
 
 /**
  * The owner of one shard: reads its shard log in stream order, lets the keys' actors take their turns, writes one
@@ -34,9 +34,9 @@ import { Relay } from './relay.ts';
  */
 export class ShardOwner {
   private readonly options: ShardOwnerOptions;
-  private readonly relay: Relay;
   private actors: KeyActors | undefined;
   private journal: Journal | undefined;
+  private line: CommitLine | undefined;
   private reader: LogReader | undefined;
   private committed = new Map<string, LaneState>();
   private stopped = false;
@@ -45,9 +45,6 @@ export class ShardOwner {
 
   constructor(options: ShardOwnerOptions) {
     this.options = options;
-    const { ports, subjects, measures } = options;
-    const failed = (error: unknown) => this.failed(error);
-    this.relay = new Relay({ log: ports.log, clock: ports.clock, measures: measures.node, failed }, subjects.output);
   }
 
   /**
@@ -62,16 +59,26 @@ export class ShardOwner {
     failure.catch(() => undefined); // observed by the race below; not by anyone when work ends first
     const started = ports.clock.monotonic();
     try {
-      const opening = { log: ports.log, clock: ports.clock, measures: measures.node };
-      const journal = await Promise.race([
-        openJournal(opening, shard, subjects.journal(shard), incarnation, () => this.stopped),
-        failure,
-      ]);
+      const journalPorts = { log: ports.log, clock: ports.clock, measures: measures.node };
+      const names = {
+        shard,
+        journal: subjects.journal(shard),
+        shardLog: (lane: string) => subjects.shardLog(shard, lane),
+        page: (page: number) => subjects.page(shard, page),
+      };
+      const journal = await Promise.race([openJournal(journalPorts, names, incarnation, () => this.stopped), failure]);
       if (this.stopped) return;
       this.journal = journal;
-      const { state } = journal;
+      const { state } = journal.recovered;
       this.noteCommitted(state.lanes.values());
-      for (const outputs of journal.outputs.splice(0)) this.relay.add(outputs);
+      this.line = new CommitLine({
+        ports: journalPorts,
+        names,
+        journal,
+        outputSubject: subjects.output,
+        snapshots: this.options.snapshots,
+        failed: (error) => this.failed(error),
+      });
       this.actors = new KeyActors(
         this.options.pool,
         (keyspace, key) => state.table.packed(keyspace, key),
@@ -98,8 +105,7 @@ export class ShardOwner {
     // Whatever `run` waits for (a journal that cannot be opened, a turn that will not come), it waits no longer.
     const { shard } = this.options;
     this.failed(new JournalError('STOPPED', shard, `shard ${shard}: stopped`));
-    this.journal?.stop();
-    this.relay.stop();
+    this.line?.stop();
     this.actors?.stop();
     this.actors = undefined;
     void this.reader?.close();
@@ -123,14 +129,15 @@ export class ShardOwner {
         break;
       await new Promise<void>((resolve) => this.watchers.push(resolve));
     }
-    await this.relay.below(0);
+    await this.line?.relayedAll();
     return !this.stopped;
   }
 
   /** What the shard holds now, for metrics; undefined before it is recovered. */
-  get holdings(): { keys: number; stateBytes: number; timers: number } | undefined {
-    const table = this.journal?.state.table;
-    return table && { keys: table.size, stateBytes: table.bytes, timers: table.timersPending };
+  get holdings(): { keys: number; stateBytes: number; timers: number; journalTailBytes: number } | undefined {
+    const table = this.journal?.recovered.state.table;
+    const journalTailBytes = this.line?.journalTailBytes ?? 0;
+    return table && { keys: table.size, stateBytes: table.bytes, timers: table.timersPending, journalTailBytes };
   }
 
   /** Stops one key's actor in the middle of everything. For tests of recovery from packed state. */
@@ -139,12 +146,13 @@ export class ShardOwner {
   }
 
   private async work(journal: Journal, batcher: Batcher, incarnation: string): Promise<void> {
-    const { measures, ports } = this.options;
-    let flying: Promise<void> = Promise.resolve();
+    const { state } = journal.recovered;
+    const line = this.line!;
     let quiet = 0;
     let events = 0;
-    let heard = new Map<string, LaneState>();
-    let sweptAt = journal.state.processingTime;
+    let logBytes = 0;
+    let records = new Map<string, number>();
+    let sweptAt = state.processingTime;
     let held: readonly LogMessage[] = [];
     for (;;) {
       if (held.length === 0) held = (await this.reader!.next()) ?? [];
@@ -154,56 +162,41 @@ export class ShardOwner {
       const batch = this.read(batcher, messages);
       const results = await this.actors!.run(batch.turns, batch.clocks);
       if (this.stopped) return;
-      const { changes, outputs } = this.gather(journal.state, batch, results);
+      const { changes, outputs } = this.gather(state, batch, results);
+      outputs.push(...batcher.chained(outputs, batch));
       for (const message of messages) {
-        const lane = message.subject.slice(message.subject.lastIndexOf('.') + 1);
-        heard.set(lane, journal.state.lanes.get(lane)!);
+        records.set(message.subject.slice(message.subject.lastIndexOf('.') + 1), message.sequence);
+        logBytes += message.body.length;
       }
       quiet += 1;
       events += batch.events;
-      if (changes.length > 0 || outputs.length > 0 || batcher.names.length > 0 || quiet >= QUIET_MAX) {
+      const lanes = [...records.keys()].map((lane) => state.lanes.get(lane)!);
+      const isQuiet = changes.length === 0 && outputs.length === 0 && batcher.names.length === 0;
+      if (isQuiet && quiet < QUIET_MAX && !line.wantsCommit) {
+        line.pass(events, () => this.noteCommitted(lanes));
+        events = 0;
+      } else {
         const commit = {
           incarnation,
-          number: journal.state.commitNumber + 1,
+          number: state.commitNumber + 1,
           opening: false,
-          cursor: journal.state.cursor,
-          processingTime: journal.state.processingTime,
-          lanes: [...heard.values()],
+          cursor: state.cursor,
+          processingTime: state.processingTime,
+          lanes,
           clocks: batcher.clocks,
           names: batcher.names.splice(0),
           changes,
           outputs,
         };
-        journal.state.commitNumber = commit.number;
-        await flying;
-        await this.relay.below(RELAY_MAX);
+        state.commitNumber = commit.number;
+        await line.send(commit, { events, logBytes, records }, () => this.noteCommitted(lanes));
         if (this.stopped) return;
-        const started = ports.clock.monotonic();
-        const committed = events;
-        events = 0;
-        flying = journal.commit(commit).then(({ bytes }) => {
-          measures.node.commits += 1;
-          measures.node.commitBytes += bytes;
-          measures.node.eventsCommitted += committed;
-          observeSeconds(measures.node.commitSeconds, (ports.clock.monotonic() - started) / 1000);
-          this.relay.add(commit.outputs);
-          this.noteCommitted(commit.lanes);
-        });
-        flying.catch(this.failed);
         quiet = 0;
-        heard = new Map();
-      } else {
-        // Nothing of it needs to be stored: it is settled as soon as what came before it is.
-        const lanes = [...heard.values()];
-        const committed = events;
         events = 0;
-        flying = flying.then(() => {
-          measures.node.eventsCommitted += committed;
-          this.noteCommitted(lanes);
-        });
-        flying.catch(this.failed);
+        logBytes = 0;
+        records = new Map();
       }
-      sweptAt = this.sweep(journal.state, sweptAt);
+      sweptAt = this.sweep(state, sweptAt);
     }
   }
 
@@ -269,8 +262,6 @@ export class ShardOwner {
 const QUIET_MAX = 64;
 /** Bytes of records in one batch: some thousands of events, so that a commit stays small and other shards get on. */
 const BATCH_BYTES = 256 * 1024;
-/** Outputs of a shard that may wait for the relay before its next commit waits too. */
-const RELAY_MAX = 10_000;
 /** An actor that no event reached for one to two times this long is passivated. */
 const IDLE_MS = 10_000;
 
@@ -283,6 +274,8 @@ export interface ShardOwnerOptions {
   /** Whether no event of a source can be older than one before it and still be on time. */
   readonly inOrder: (source: string) => boolean;
   readonly pool: ActorPool;
+  /** Undefined: the shard is not snapshotted. */
+  readonly snapshots: ShardSnapshots | undefined;
   readonly measures: Measures;
 }
 

@@ -36,9 +36,14 @@ export class Silence {
   async beat(reader: LogReader): Promise<DurationMs> {
     const now = this.clock.monotonic();
     const before = this.quietAt;
-    // With messages still coming, that none was pending behind the last one says as much as asking would.
-    const quiet = this.heardSinceBeat ? reader.pending === 0 : ((await reader.caughtUp?.()) ?? false);
-    this.heardSinceBeat = false;
+    if (this.heardSinceBeat) {
+      // That none was pending behind the last message was known when that came. More may be on its way: whether the time
+      // since then was silence is known when the server is next asked.
+      this.heardSinceBeat = false;
+      this.quietAt = reader.pending === 0 ? this.heardAt : undefined;
+      return duration(0);
+    }
+    const quiet = (await reader.caughtUp?.()) ?? false;
     this.quietAt = quiet ? now : undefined;
     if (!quiet || before === undefined || now - before > this.longestGapMs) return duration(0);
     // What was read while the question was under way ends the silence.

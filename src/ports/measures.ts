@@ -34,6 +34,8 @@ export interface RuleMeasures {
   /** Events and timers on which the rule threw. */
   failures: number;
   expressionsFailed: number;
+  /** What the rule's `throttle` and `dedupe` left out, by which of them. */
+  readonly heldBack: Map<string, number>;
   /** By limit. */
   readonly limitsReached: Map<string, number>;
 }
@@ -69,6 +71,13 @@ export interface NodeMeasures {
   readonly commitSeconds: SecondsHistogram;
   readonly relaySeconds: SecondsHistogram;
   readonly recoverySeconds: SecondsHistogram;
+  /** Snapshots whose manifest is acknowledged, and the bytes of the pages written for them. */
+  snapshots: number;
+  snapshotBytes: number;
+  /** From the beginning of a snapshot to the acknowledgement of its manifest. */
+  readonly snapshotSeconds: SecondsHistogram;
+  /** Gauge: bytes of journals since the newest snapshots start: what takeovers would have to read beside the state. */
+  journalTailBytes: number;
   /** Shards begun afresh from the journal: at start, after a takeover, after a refused commit. */
   recoveries: number;
   actorsSpawned: number;

@@ -29,6 +29,8 @@ export function decideRestart({ code, retry }: Failure, restarts: number): Direc
       return { kind: 'restart', delayMs: delay(restarts) };
     // What lies in a stream does not repair itself.
     case 'JOURNAL_CORRUPT':
+    case 'PAGE_CORRUPT':
+    case 'PAGE_MISSING':
     case 'SHARD_LOG_CORRUPT':
     case 'SOURCE_RECREATED':
     case 'SHARDS_CHANGED':

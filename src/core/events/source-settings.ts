@@ -22,11 +22,13 @@ export interface SourceSettings {
   readonly idleAfter: DurationMs;
   /** Says whose clock an event's time is by: each publisher gets a watermark of its own. Undefined = one for all. */
   readonly publisher: Extract | undefined;
+  /** Set when the source itself says how far its time has come: how many shards have to be heard (see core/shards/tick). */
+  readonly toldBy?: number;
   readonly extraction: Extraction;
   /** Largest event in bytes that is taken; larger ones are dead letters. Default 1 MiB. */
   readonly eventBytesMax: number;
 }
 
 /** Whether no event of the source can be older than one before it and still be on time. */
-export const comesInOrder = ({ disorder, publisher }: SourceSettings): boolean =>
-  disorder === 0 && publisher === undefined;
+export const comesInOrder = ({ disorder, publisher, toldBy }: SourceSettings): boolean =>
+  disorder === 0 && publisher === undefined && toldBy === undefined;

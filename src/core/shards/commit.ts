@@ -28,6 +28,8 @@ export interface Commit {
   readonly names: readonly string[];
   readonly changes: readonly KeyChange[];
   readonly outputs: readonly CommitOutput[];
+  /** The manifest of a snapshot, encoded (see manifest); undefined in most commits. */
+  readonly manifest: Uint8Array | undefined;
 }
 
 /** How far a lane has come in this shard (C2). */
@@ -65,12 +67,14 @@ export interface CommitOutput {
   readonly body: Uint8Array;
 }
 
-const FORMAT = 2;
+const FORMAT = 3;
+/** Before snapshots. */
+const FORMAT_2 = 2;
 /** Before lanes had a standing and clocks were kept. */
 const FORMAT_1 = 1;
 
 export function encodeCommit(commit: Commit): Buffer {
-  let size = 256;
+  let size = 256 + (commit.manifest?.length ?? 0);
   for (const change of commit.changes) size += change.change.length + change.key.length + 32;
   for (const output of commit.outputs) size += output.body.length + output.subject.length + 16;
   const writer = new ByteWriter(size);
@@ -81,20 +85,9 @@ export function encodeCommit(commit: Commit): Buffer {
   writer.varint(commit.cursor);
   writer.double(commit.processingTime);
   writer.varint(commit.lanes.length);
-  for (const lane of commit.lanes) {
-    writer.text(lane.lane);
-    writer.varint(lane.upto.seq);
-    writer.varint(lane.upto.part);
-    writer.double(lane.watermark);
-    writer.double(standingNumber(lane.standing));
-    writer.text(lane.created);
-    writer.varint(lane.ruleVersion);
-  }
+  for (const lane of commit.lanes) writeLane(writer, lane);
   writer.varint(commit.clocks.length);
-  for (const { scope, reading } of commit.clocks) {
-    writer.varint(scope);
-    writer.double(reading);
-  }
+  for (const clock of commit.clocks) writeClock(writer, clock);
   writer.varint(commit.names.length);
   for (const name of commit.names) writer.text(name);
   writer.varint(commit.changes.length);
@@ -114,6 +107,8 @@ export function encodeCommit(commit: Commit): Buffer {
     writer.varint(ordinal);
     writer.bytes(body);
   }
+  writer.byte(commit.manifest === undefined ? 0 : 1);
+  if (commit.manifest !== undefined) writer.bytes(commit.manifest);
   return writer.view();
 }
 
@@ -121,8 +116,8 @@ export function encodeCommit(commit: Commit): Buffer {
 export function decodeCommit(bytes: Uint8Array): Commit {
   const reader = new ByteReader(bytes);
   const format = reader.byte();
-  if (format !== FORMAT && format !== FORMAT_1)
-    throw new RangeError(`commit format ${format} is unknown; this Corral reads ${FORMAT_1} and ${FORMAT}`);
+  if (format !== FORMAT && format !== FORMAT_2 && format !== FORMAT_1)
+    throw new RangeError(`commit format ${format} is unknown; this Corral reads ${FORMAT_1} to ${FORMAT}`);
   const list = <T>(one: () => T): T[] => Array.from({ length: reader.varint() }, one);
   return {
     incarnation: reader.text(),
@@ -130,15 +125,8 @@ export function decodeCommit(bytes: Uint8Array): Commit {
     opening: reader.byte() === 1,
     cursor: reader.varint(),
     processingTime: reader.double() as InstantMs,
-    lanes: list(() => ({
-      lane: reader.text(),
-      upto: { seq: reader.varint(), part: reader.varint() },
-      watermark: reader.double() as InstantMs,
-      standing: format === FORMAT_1 ? 'leads' : standingOf(reader.double()),
-      created: reader.text(),
-      ruleVersion: reader.varint(),
-    })),
-    clocks: format === FORMAT_1 ? [] : list(() => ({ scope: reader.varint(), reading: reader.double() as InstantMs })),
+    lanes: list(() => readLane(reader, format !== FORMAT_1)),
+    clocks: format === FORMAT_1 ? [] : list(() => readClock(reader)),
     names: list(() => reader.text()),
     changes: list(() => ({
       keyspace: reader.varint(),
@@ -147,5 +135,37 @@ export function decodeCommit(bytes: Uint8Array): Commit {
       change: reader.bytes(),
     })),
     outputs: list(() => ({ subject: reader.text(), ordinal: reader.varint(), body: reader.bytes() })),
+    manifest: format === FORMAT && reader.byte() === 1 ? reader.bytes() : undefined,
   };
+}
+
+export function writeLane(writer: ByteWriter, lane: LaneState): void {
+  writer.text(lane.lane);
+  writer.varint(lane.upto.seq);
+  writer.varint(lane.upto.part);
+  writer.double(lane.watermark);
+  writer.double(standingNumber(lane.standing));
+  writer.text(lane.created);
+  writer.varint(lane.ruleVersion);
+}
+
+/** @param hasStanding false for those written before lanes had one */
+export function readLane(reader: ByteReader, hasStanding = true): LaneState {
+  return {
+    lane: reader.text(),
+    upto: { seq: reader.varint(), part: reader.varint() },
+    watermark: reader.double() as InstantMs,
+    standing: hasStanding ? standingOf(reader.double()) : 'leads',
+    created: reader.text(),
+    ruleVersion: reader.varint(),
+  };
+}
+
+export function writeClock(writer: ByteWriter, { scope, reading }: ClockReading): void {
+  writer.varint(scope);
+  writer.double(reading);
+}
+
+export function readClock(reader: ByteReader): ClockReading {
+  return { scope: reader.varint(), reading: reader.double() as InstantMs };
 }

@@ -16,8 +16,9 @@ export function fnv1a32(text: string, hash: number = OFFSET): number {
   return hash >>> 0;
 }
 
-function fnv1a32Bytes(bytes: Uint8Array, hash: number): number {
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, PRIME);
+/** As `fnv1a32`, of a text that is there as UTF-8 bytes. */
+export function fnv1a32Bytes(bytes: Uint8Array, hash: number = OFFSET): number {
+  for (let i = 0; i < bytes.length; i += 1) hash = Math.imul(hash ^ bytes[i]!, PRIME);
   return hash >>> 0;
 }
 

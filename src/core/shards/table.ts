@@ -1,36 +1,41 @@
 import type { InstantMs } from '../time/units.ts';
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
-import { type Cell, mergeCells, readCells, writeCell } from './cells.ts';
-import { fnv1a32 } from './shard-of.ts';
+import { mergeCells } from './cells.ts';
+import { readWakes, writeEntry } from './entry-bytes.ts';
+import { keyHash, keyHashOfBytes, pageOf } from './key-hash.ts';
+import { KeyIndex } from './key-index.ts';
+import { OpenEntry } from './open-entry.ts';
 import { TimerIndex } from './timer-index.ts';
 import type { Wake } from './wake.ts';
 
 /**
  * The state of all keys of one shard, as bytes. It is the truth; actors are caches of it that live while a key is
  * active. A passive key costs its key text, its cells and about 30 bytes: entries lie one after another in one arena,
- * found by an open-addressing index of entry numbers; there is no JavaScript object per key.
+ * found by an index of entry numbers; there is no JavaScript object per key.
  *
- *     entry  = keyspace, key text, number of wakes, (scope, at)*, cells
+ *     page   = format, (length, entry)*
  *
  * A key with large state is kept as a map of cells instead ("open"), so that changing one cell does not copy the rest.
+ *
+ * For snapshots the keys are divided into pages by their hash, and the table knows which pages have changed since they
+ * were last packed.
  */
 export class ShardTable {
   private arena = Buffer.allocUnsafe(4096);
   private arenaEnd = 0;
   private garbage = 0;
-  private index = new Uint32Array(64);
-  private hashes = new Uint32Array(32);
+  private readonly index = new KeyIndex();
   private offsets = new Uint32Array(32);
   private lengths = new Uint32Array(32);
   private entries = 0;
   private free: number[] = [];
-  private tombstones = 0;
-  private count = 0;
   private openBytes = 0;
   private readonly open = new Map<number, OpenEntry>();
   private readonly timers: TimerIndex;
   private readonly scratch = new ByteWriter(256);
+  private bits = 0;
+  private changed = new Uint8Array(1).fill(1);
 
   constructor() {
     this.timers = new TimerIndex((entry, scope) => this.wakesOf(entry).find((wake) => wake.scope === scope)?.at);
@@ -38,7 +43,7 @@ export class ShardTable {
 
   /** Keys that have state. */
   get size(): number {
-    return this.count;
+    return this.index.size;
   }
 
   /** Bytes of keys and state. */
@@ -52,15 +57,13 @@ export class ShardTable {
 
   /** A key's packed cells, valid until the next change of the table; undefined when it has no state. */
   packed(keyspace: number, key: string): Uint8Array | undefined {
-    const entry = this.find(keyspace, key);
-    if (entry < 0) return undefined;
-    const open = this.open.get(entry);
-    return open === undefined ? this.parse(entry).cells : packOpen(open);
+    const entry = this.find(keyHash(keyspace, key), keyspace, key);
+    return entry < 0 ? undefined : (this.open.get(entry)?.pack() ?? this.parse(entry).cells);
   }
 
   /** A key's wake times. */
   wakes(keyspace: number, key: string): readonly Wake[] {
-    const entry = this.find(keyspace, key);
+    const entry = this.find(keyHash(keyspace, key), keyspace, key);
     return entry < 0 ? [] : this.wakesOf(entry);
   }
 
@@ -70,10 +73,12 @@ export class ShardTable {
    * @param wakes all wake times the key now has
    */
   apply(keyspace: number, key: string, change: Uint8Array, wakes: readonly Wake[]): void {
-    const entry = this.find(keyspace, key);
+    const hash = keyHash(keyspace, key);
+    this.changed[pageOf(hash, this.bits)] = 1;
+    const entry = this.find(hash, keyspace, key);
     if (entry < 0) {
       const cells = mergeCells(EMPTY, change);
-      if (cells.length > 0 || wakes.length > 0) this.insert(keyspace, key, cells, wakes);
+      if (cells.length > 0 || wakes.length > 0) this.insert(hash, keyspace, key, cells, wakes);
       return;
     }
     const open = this.open.get(entry);
@@ -81,9 +86,9 @@ export class ShardTable {
       this.setWakes(entry, open.wakes, wakes);
       open.wakes = wakes;
       this.openBytes -= open.bytes;
-      for (const cell of readCells(change)) applyCell(open, cell);
+      open.change(change);
       this.openBytes += open.bytes;
-      if (open.cells.size === 0 && wakes.length === 0) this.remove(entry);
+      if (open.isEmpty && wakes.length === 0) this.remove(entry);
       return;
     }
     const before = this.parse(entry);
@@ -107,32 +112,111 @@ export class ShardTable {
     for (let entry = 0; entry < this.entries; entry += 1) if (this.lengths[entry] !== 0) yield this.nameOf(entry);
   }
 
-  /** Every key with its state, for snapshots. */
+  /** Every key with its state. */
   *all(): Generator<{ keyspace: number; key: string; wakes: readonly Wake[]; cells: Uint8Array }> {
     for (let entry = 0; entry < this.entries; entry += 1) {
       if (this.lengths[entry] === 0) continue;
       const open = this.open.get(entry);
-      if (open !== undefined) yield { ...this.nameOf(entry), wakes: open.wakes, cells: packOpen(open) };
+      if (open !== undefined) yield { ...this.nameOf(entry), wakes: open.wakes, cells: open.pack() };
       else yield { ...this.nameOf(entry), ...this.parse(entry) };
     }
   }
 
-  private insert(keyspace: number, key: string, cells: Uint8Array, wakes: readonly Wake[]): void {
+  /** Keys are divided into 2^`pageBits` pages. */
+  get pageBits(): number {
+    return this.bits;
+  }
+
+  /** The page of a key. */
+  pageOf(keyspace: number, key: string): number {
+    return pageOf(keyHash(keyspace, key), this.bits);
+  }
+
+  /** Divides the keys anew. @param changed whether all pages count as changed */
+  dividePages(bits: number, changed: boolean): void {
+    this.bits = bits;
+    this.changed = new Uint8Array(2 ** bits).fill(changed ? 1 : 0);
+  }
+
+  /** Pages changed since they were last packed or loaded. */
+  changedPages(): number[] {
+    const pages: number[] = [];
+    for (let page = 0; page < this.changed.length; page += 1) if (this.changed[page] === 1) pages.push(page);
+    return pages;
+  }
+
+  /** All keys of a page with their state, as bytes for `loadPage`. From now on the page counts as unchanged. */
+  packPage(page: number): { readonly bytes: Buffer; readonly keys: number } {
+    const writer = new ByteWriter(Math.ceil((this.bytes / 2 ** this.bits) * 1.25) + 64);
+    writer.byte(PAGE_FORMAT);
+    const entries = this.index.entriesOf(page, this.bits);
+    for (const entry of entries) {
+      const open = this.open.get(entry);
+      if (open === undefined) {
+        const offset = this.offsets[entry]!;
+        writer.bytes(this.arena.subarray(offset, offset + this.lengths[entry]!));
+        continue;
+      }
+      const { keyspace, key } = this.nameOf(entry);
+      const start = writer.begin();
+      writeEntry(writer, keyspace, key, open.pack(), open.wakes);
+      writer.end(start);
+    }
+    this.changed[page] = 0;
+    return { bytes: writer.view(), keys: entries.length };
+  }
+
+  /** Makes room for so many keys in so many bytes, to be loaded by page. */
+  expect(keys: number, bytes: number): void {
+    this.index.expect(keys);
+    this.reserve(bytes);
+  }
+
+  /**
+   * Adds what `packPage` packed, to a table that has no key of that page. Call `dividePages` and `expect` before.
+   * @throws {RangeError} when the bytes are no such page
+   */
+  loadPage(page: number, bytes: Uint8Array): void {
+    const reader = new ByteReader(bytes);
+    const format = reader.byte();
+    if (format !== PAGE_FORMAT)
+      throw new RangeError(`page format ${format} is unknown; this Corral reads ${PAGE_FORMAT}`);
+    this.reserve(bytes.length);
+    const base = this.arenaEnd;
+    this.arena.set(bytes, base);
+    this.arenaEnd += bytes.length;
+    this.garbage += bytes.length;
+    const large: (() => void)[] = [];
+    while (!reader.done) {
+      const length = reader.varint();
+      const start = reader.position;
+      const keyspace = reader.varint();
+      const key = reader.bytes();
+      const wakes = readWakes(reader);
+      const cells = reader.raw(start + length - reader.position);
+      const hash = keyHashOfBytes(keyspace, key);
+      if (pageOf(hash, this.bits) !== page) throw new RangeError(`it holds a key that does not belong to page ${page}`);
+      if (cells.length > OPEN_BYTES) {
+        // Later: it may move the arena.
+        large.push(() => this.insert(hash, keyspace, key.toString('utf8'), cells, wakes));
+        continue;
+      }
+      const entry = this.free.pop() ?? this.newEntry();
+      this.index.insert(entry, hash);
+      this.offsets[entry] = base + start;
+      this.lengths[entry] = length;
+      this.garbage -= length;
+      this.setWakes(entry, [], wakes);
+    }
+    for (const insert of large) insert();
+  }
+
+  private insert(hash: number, keyspace: number, key: string, cells: Uint8Array, wakes: readonly Wake[]): void {
     const entry = this.free.pop() ?? this.newEntry();
-    const hash = hashOf(keyspace, key);
-    this.hashes[entry] = hash;
     this.lengths[entry] = 0;
-    if ((this.count + this.tombstones + 1) * 4 > this.index.length * 3) this.rebuildIndex();
-    const mask = this.index.length - 1;
-    let at = hash & mask;
-    while (this.index[at] !== 0 && this.index[at] !== TOMBSTONE) at = (at + 1) & mask;
-    if (this.index[at] === TOMBSTONE) this.tombstones -= 1;
-    this.index[at] = entry + 1;
-    this.count += 1;
-    if (cells.length > OPEN_BYTES) {
-      this.write(entry, keyspace, key, EMPTY, []);
-      this.openEntry(entry, keyspace, key, cells, wakes);
-    } else this.write(entry, keyspace, key, cells, wakes);
+    this.index.insert(entry, hash);
+    if (cells.length > OPEN_BYTES) this.openEntry(entry, keyspace, key, cells, wakes);
+    else this.write(entry, keyspace, key, cells, wakes);
     this.setWakes(entry, [], wakes);
   }
 
@@ -143,59 +227,42 @@ export class ShardTable {
       this.openBytes -= open.bytes;
       this.open.delete(entry);
     }
-    const mask = this.index.length - 1;
-    let at = this.hashes[entry]! & mask;
-    while (this.index[at] !== entry + 1) at = (at + 1) & mask;
-    this.index[at] = TOMBSTONE;
-    this.tombstones += 1;
+    this.index.remove(entry);
     this.garbage += this.lengths[entry]!;
     this.lengths[entry] = 0;
     this.free.push(entry);
-    this.count -= 1;
   }
 
   /** The entry keeps its name in the arena; cells and wakes move to a map. */
   private openEntry(entry: number, keyspace: number, key: string, cells: Uint8Array, wakes: readonly Wake[]): void {
+    const open = new OpenEntry(cells, wakes);
     this.write(entry, keyspace, key, EMPTY, []);
-    const open: OpenEntry = { cells: new Map(), wakes, bytes: 0 };
-    // A copy: the packed cells may be a view of the arena, which moves.
-    for (const cell of readCells(Buffer.from(cells))) applyCell(open, cell);
     this.openBytes += open.bytes;
     this.open.set(entry, open);
   }
 
-  private find(keyspace: number, key: string): number {
-    const hash = hashOf(keyspace, key);
-    const mask = this.index.length - 1;
+  private find(hash: number, keyspace: number, key: string): number {
+    const { index } = this;
     let name: Buffer | undefined;
-    for (let at = hash & mask; this.index[at] !== 0; at = (at + 1) & mask) {
-      const number = this.index[at]!;
-      if (number === TOMBSTONE || this.hashes[number - 1] !== hash) continue;
+    for (let slot = index.first(hash); slot >= 0; slot = index.next(hash, slot)) {
       if (name === undefined) {
         this.scratch.reset();
         this.scratch.varint(keyspace);
         this.scratch.text(key);
         name = this.scratch.view();
       }
-      const offset = this.offsets[number - 1]!;
+      const entry = index.at(slot);
+      const offset = this.offsets[entry]!;
       const end = offset + name.length;
-      if (end <= this.arenaEnd && this.arena.compare(name, 0, name.length, offset, end) === 0) return number - 1;
+      if (end <= this.arenaEnd && this.arena.compare(name, 0, name.length, offset, end) === 0) return entry;
     }
     return -1;
   }
 
   private write(entry: number, keyspace: number, key: string, cells: Uint8Array, wakes: readonly Wake[]): void {
-    const writer = this.scratch;
-    writer.reset();
-    writer.varint(keyspace);
-    writer.text(key);
-    writer.varint(wakes.length);
-    for (const wake of wakes) {
-      writer.varint(wake.scope);
-      writer.double(wake.at);
-    }
-    writer.raw(cells);
-    const bytes = writer.view();
+    this.scratch.reset();
+    writeEntry(this.scratch, keyspace, key, cells, wakes);
+    const bytes = this.scratch.view();
     const before = this.lengths[entry]!;
     if (bytes.length > before || before === 0) {
       this.garbage += before;
@@ -227,27 +294,12 @@ export class ShardTable {
   }
 
   private newEntry(): number {
-    if (this.entries === this.hashes.length) {
+    if (this.entries === this.offsets.length) {
       const size = Math.ceil(this.entries * 1.5);
-      this.hashes = grow(this.hashes, size);
-      this.offsets = grow(this.offsets, size);
-      this.lengths = grow(this.lengths, size);
+      this.offsets = grown(this.offsets, size);
+      this.lengths = grown(this.lengths, size);
     }
     return this.entries++;
-  }
-
-  private rebuildIndex(): void {
-    let size = 64;
-    while (size < (this.count + 1) * 2) size *= 2;
-    this.index = new Uint32Array(size);
-    this.tombstones = 0;
-    const mask = size - 1;
-    for (let entry = 0; entry < this.entries; entry += 1) {
-      if (this.lengths[entry] === 0) continue;
-      let at = this.hashes[entry]! & mask;
-      while (this.index[at] !== 0) at = (at + 1) & mask;
-      this.index[at] = entry + 1;
-    }
   }
 
   private setWakes(entry: number, before: readonly Wake[], now: readonly Wake[]): void {
@@ -278,50 +330,18 @@ export class ShardTable {
     const reader = new ByteReader(this.arena, offset);
     reader.varint();
     reader.skip(reader.varint());
-    const wakes: Wake[] = [];
-    for (let n = reader.varint(); n > 0; n -= 1) {
-      wakes.push({ scope: reader.varint(), at: reader.double() as InstantMs });
-    }
+    const wakes = readWakes(reader);
     return { wakes, cells: reader.raw(offset + this.lengths[entry]! - reader.position) };
   }
 }
 
 /** State above this many bytes is kept cell by cell. */
 const OPEN_BYTES = 2048;
-const TOMBSTONE = 0xffffffff;
 const EMPTY = Buffer.alloc(0);
+const PAGE_FORMAT = 1;
 
-interface OpenEntry {
-  readonly cells: Map<string, Cell>;
-  wakes: readonly Wake[];
-  bytes: number;
-}
-
-function applyCell(open: OpenEntry, cell: Cell): void {
-  const name = `${cell.slot}.${cell.cell}`;
-  open.bytes -= open.cells.get(name)?.bytes?.length ?? 0;
-  if (cell.bytes === undefined) {
-    open.cells.delete(name);
-    return;
-  }
-  open.cells.set(name, { ...cell, bytes: Buffer.from(cell.bytes) });
-  open.bytes += cell.bytes.length;
-}
-
-function packOpen(open: OpenEntry): Buffer {
-  const writer = new ByteWriter(open.bytes + 16 * open.cells.size);
-  for (const { slot, cell, bytes } of open.cells.values()) writeCell(writer, slot, cell, bytes);
-  return writer.copy();
-}
-
-function hashOf(keyspace: number, key: string): number {
-  // FNV's low bits are weak for short texts that differ in the last character; one round of mixing is enough.
-  const hash = fnv1a32(key, (0x811c9dc5 ^ Math.imul(keyspace, 0x9e3779b1)) >>> 0);
-  return (Math.imul(hash ^ (hash >>> 15), 0x85ebca6b) ^ (hash >>> 13)) >>> 0;
-}
-
-function grow(array: Uint32Array<ArrayBuffer>, size: number): Uint32Array<ArrayBuffer> {
-  const grown = new Uint32Array(size);
-  grown.set(array);
-  return grown;
+function grown(array: Uint32Array<ArrayBuffer>, size: number): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(size);
+  larger.set(array);
+  return larger;
 }
