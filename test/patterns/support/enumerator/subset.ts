@@ -60,7 +60,19 @@ function coversAll(stages: readonly Stage[]): boolean {
 function holdsOnEntry(stages: readonly Stage[], at: number): boolean {
   const before = stages[at - 1]!;
   if (before.kind === 'not') return before.contiguity === 'relaxed' && holdsOnEntry(stages, at - 1);
-  return ends(before, true);
+  return ends(before, true) && !endsWithNotNext(before);
+}
+
+/** `notNext` hands its event on, so what comes behind a group that ends with one is reached from its state as well. */
+function endsWithNotNext(stage: Stage): boolean {
+  if (stage.kind === 'anyOf') return stage.alternatives.some(endWithNotNext);
+  return stage.kind === 'group' && endWithNotNext(stage.stages);
+}
+
+function endWithNotNext(stages: readonly Stage[]): boolean {
+  const lastTaken = stages.findLastIndex((stage) => stage.kind !== 'not');
+  const strict = stages.slice(lastTaken + 1).some((stage) => stage.contiguity === 'strict');
+  return strict || (lastTaken >= 0 && endsWithNotNext(stages[lastTaken]!));
 }
 
 function covers(stage: Stage): boolean {
