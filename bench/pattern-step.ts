@@ -1,5 +1,5 @@
 import { pathToFileURL } from 'node:url';
-import type { Output } from '../src/core/behaviours/behaviour.ts';
+import type { CellWriter, Output } from '../src/core/behaviours/behaviour.ts';
 import type { Event } from '../src/core/events/event.ts';
 import { compilePattern } from '../src/core/patterns/automaton.ts';
 import type { Contiguity, Pattern, Quantifier, Stage } from '../src/core/patterns/pattern.ts';
@@ -51,6 +51,9 @@ function pattern(stages: readonly Stage[], afterMatch: Pattern['afterMatch']): P
   };
 }
 
+/** Times as they are today: milliseconds since 1970, which need a double. */
+const begun = Date.UTC(2026, 10, 22);
+
 /** The shapes measured: their patterns, and the types that a key's events have in turn. */
 export const shapes: Readonly<Record<string, { readonly pattern: Pattern; readonly types: readonly string[] }>> = {
   'three-step sequence': {
@@ -87,13 +90,24 @@ export const shapes: Readonly<Record<string, { readonly pattern: Pattern; readon
   },
 };
 
-/** Runs `events` events of one shape over `keys` keys, taken in turn, and measures the second of two rounds. */
-export function measurePatternStep(shape: string, keys: number, events: number): PatternStepResult {
+/** How long a key's state is at hand: while it lives, or for one event, as when a key is seen rarely. */
+export type PatternWork = 'event alone' | 'create, event, save' | 'load, event, save';
+
+/**
+ * Runs `events` events of one shape over `keys` keys, taken in turn, and measures the second of two rounds.
+ * @param work `create, event, save` gives every event to a fresh state; `load, event, save` takes the key's state from
+ *   its cells and puts it back, as a turn with one event does
+ */
+export function measurePatternStep(
+  shape: string,
+  keys: number,
+  events: number,
+  work: PatternWork = 'event alone',
+): PatternStepResult {
   const { pattern: measured, types } = shapes[shape]!;
   const compiled = compilePattern(measured);
   if (!compiled.ok) throw new Error(JSON.stringify(compiled.problems));
   const behaviour = patternBehaviour({ automaton: compiled.automaton, emit: () => undefined });
-  const states = Array.from({ length: keys }, (_, key) => behaviour.create(key));
   let matches = 0;
   const output: Output = { emit: () => void matches++, incident: () => undefined };
   // Prepared ahead, because decoding is not what is measured; reused in turn, because a million would not fit a cache.
@@ -108,6 +122,25 @@ export function measurePatternStep(shape: string, keys: number, events: number):
     headers: undefined,
     data: { amount: at, user: 'somebody', ip: '10.0.0.1' },
   }));
+  const states = work === 'event alone' ? Array.from({ length: keys }, (_, key) => behaviour.create(key)) : [];
+  const stored: (Map<number, Uint8Array> | undefined)[] = new Array(work === 'load, event, save' ? keys : 0);
+  let cells = new Map<number, Uint8Array>();
+  const writer: CellWriter = {
+    put: (cell, bytes) => void cells.set(cell, bytes),
+    remove: (cell) => void cells.delete(cell),
+  };
+  const give = (key: number, event: Event): void => {
+    if (work === 'event alone') {
+      behaviour.onEvent(states[key]!, event, output);
+      return;
+    }
+    const known = work === 'load, event, save' ? stored[key] : undefined;
+    const state = known === undefined ? behaviour.create(key) : behaviour.load(known, key);
+    behaviour.onEvent(state, event, output);
+    cells = known ?? new Map();
+    behaviour.save(state, writer);
+    if (work === 'load, event, save') stored[key] = cells.size === 0 ? undefined : cells;
+  };
   const round = (count: number, from: number): number => {
     const begin = process.cpuUsage();
     for (let at = 0; at < count; at++) {
@@ -115,9 +148,9 @@ export function measurePatternStep(shape: string, keys: number, events: number):
       const key = number % keys;
       const turn = Math.floor(number / keys);
       const event = prepared[at & 4095] as { -readonly [Field in keyof Event]: Event[Field] };
-      event.type = types[(turn + key) % types.length]!;
-      event.time = instant(number / 100);
-      behaviour.onEvent(states[key]!, event, output);
+      event.type = types[work === 'create, event, save' ? 0 : (turn + key) % types.length]!;
+      event.time = instant(begun + Math.floor(number / 100));
+      give(key, event);
     }
     // Time on the processor, so that neighbours on the machine do not count; the collector's threads do.
     const { user, system } = process.cpuUsage(begin);
@@ -134,6 +167,12 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
     for (const shape of Object.keys(shapes)) {
       const { eventsPerSecond, matches, events } = measurePatternStep(shape, keys, Math.max(2_000_000, 3 * keys));
       console.log(`${shape}, ${keys} keys: ${eventsPerSecond} events/s (${matches} matches in ${events} events)`);
+    }
+  }
+  for (const work of ['create, event, save', 'load, event, save'] as const) {
+    for (const shape of Object.keys(shapes)) {
+      const { eventsPerSecond } = measurePatternStep(shape, 10_000, 500_000, work);
+      console.log(`${shape}, ${work}: ${(1e6 / eventsPerSecond).toFixed(2)} µs`);
     }
   }
 }

@@ -1,13 +1,18 @@
+import { inspect, isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
 import type { Behaviour } from '../../src/core/behaviours/behaviour.ts';
 import type { Event } from '../../src/core/events/event.ts';
 import { compilePattern } from '../../src/core/patterns/automaton.ts';
 import { explainBound } from '../../src/core/patterns/bound.ts';
+import type { OnLimit } from '../../src/core/patterns/pattern.ts';
 import { patternBehaviour } from '../../src/core/patterns/pattern-behaviour.ts';
 import type { PatternState } from '../../src/core/patterns/pattern-state.ts';
 import { duration, instant, NEVER } from '../../src/core/time/units.ts';
 import { collector, describe } from './support/collect.ts';
+import { describeDraft, patternOfDraft } from './support/fuzz/draft.ts';
+import { patternDraft, recipe } from './support/fuzz/random.ts';
+import { eventsOfLetters, lettersOf } from './support/fuzz/stream.ts';
 import {
   automatonOf,
   begin,
@@ -23,7 +28,6 @@ import {
   play,
   problemsOf,
 } from './support/pattern-text.ts';
-import { describeDraft, eventsOf, patternDraft, patternOfDraft, stream } from './support/random.ts';
 
 /** Cells as a shard keeps them. */
 class Stored {
@@ -76,14 +80,21 @@ t.test('saved, forgotten and loaded at any event, a pattern says the same', asyn
     fc.assert(
       fc.property(
         patternDraft,
-        stream,
-        fc.array(fc.boolean(), { minLength: 12, maxLength: 12 }),
-        (draft, letters, stops) => {
-          const compiled = compilePattern(patternOfDraft(draft));
+        recipe,
+        fc.array(fc.boolean(), { minLength: 13, maxLength: 13 }),
+        // Some meet the limit, and all stay within what a test has time for.
+        fc.record({
+          partialMatches: fc.constantFrom(3, 20, 500),
+          stateBytes: fc.constant(1_000_000),
+          onLimit: fc.constantFrom<OnLimit>('dropOldest', 'dropNewest'),
+        }),
+        (drawn, given, stops, limits) => {
+          const draft = { ...drawn, throwOnMiss: false };
+          const compiled = compilePattern({ ...patternOfDraft(draft), limits });
           fc.pre(compiled.ok);
           const behaviour = patternBehaviour({ automaton: compiled.automaton, emit: () => undefined });
-          const events = eventsOf(letters);
-          const end = events.at(-1)!.time + 7;
+          const events = eventsOfLetters(lettersOf(draft, given));
+          const end = (events.at(-1)?.time ?? 0) + 7;
           const stopped = playStopping(behaviour, events, end, (at) => stops[at]!);
           const straight = playStopping(behaviour, events, end, () => false);
           if (JSON.stringify(stopped.said) !== JSON.stringify(straight.said)) {
@@ -237,6 +248,53 @@ t.test('only the kept data of a taken event is seen later, before and after savi
   }
 });
 
+t.test('kept data comes back from storage as it was, whatever kind it is', async () => {
+  const special = fc.constantFrom<unknown>(
+    undefined,
+    -0,
+    Number.NaN,
+    Number.NEGATIVE_INFINITY,
+    Number.MAX_SAFE_INTEGER,
+    -Number.MAX_SAFE_INTEGER,
+    2 ** 60,
+    2n ** 60n,
+    new Date(5),
+    Buffer.of(0, 255),
+    'x'.repeat(127),
+    'é'.repeat(20_000),
+    JSON.parse('{"__proto__": 1}'),
+  );
+  const value = fc.oneof(
+    fc.jsonValue({ maxDepth: 4 }),
+    fc.integer({ min: -70_000, max: 70_000 }),
+    special,
+    fc.dictionary(fc.string({ unit: 'binary' }), special, { noNullPrototype: true }),
+    fc.array(special),
+  );
+  const behaviour = behaviourOf(patternOf([begin('a'), followedBy('b')]));
+  fc.assert(
+    fc.property(value, fc.string({ unit: 'binary' }), (data, id) => {
+      const output = collector();
+      const first = { ...eventsFrom('a@1')[0]!, id, data };
+      const state = behaviour.create('key');
+      behaviour.onEvent(state, first, output);
+      const stored = new Stored();
+      stored.save(behaviour, state);
+      const once = [...stored.cells.values()].map((bytes) => Buffer.from(bytes).toString('hex'));
+      const loaded = behaviour.load(stored.cells, 'key');
+      loaded.changed = true;
+      stored.save(behaviour, loaded);
+      const again = [...stored.cells.values()].map((bytes) => Buffer.from(bytes).toString('hex'));
+      behaviour.onEvent(loaded, eventsFrom('b@2')[0]!, output);
+      const { emit, events } = output.emissions[0]!;
+      if (!isDeepStrictEqual(emit, [data])) throw new Error(`${inspect(data)} became ${inspect(emit)}`);
+      if (events[0]?.refs[0]?.id !== id) throw new Error(`id ${id} became ${events[0]?.refs[0]?.id}`);
+      if (!isDeepStrictEqual(once, again)) throw new Error('stored otherwise the second time');
+    }),
+    { seed: Number(process.env.SEED ?? 20_261_122), numRuns: 600 },
+  );
+});
+
 t.test('limits', async (t) => {
   const pattern = (
     onLimit: 'dropOldest' | 'dropNewest' | 'deadLetter',
@@ -266,10 +324,36 @@ t.test('limits', async (t) => {
   });
 
   t.test('bytes are bounded as well as partial matches', async (t) => {
-    const limits = { partialMatches: 1000, stateBytes: 300, onLimit: 'dropOldest' } as const;
+    const limits = { partialMatches: 1000, stateBytes: 2000, onLimit: 'dropOldest' } as const;
     const played = play(pattern('dropOldest', { limits }), Array.from({ length: 50 }, (_, at) => `a@${at}`).join(' '));
     t.ok(played.live > 1 && played.live < 10);
     t.match(played.incidents[0], { limit: 'stateBytes' });
+  });
+
+  t.test('where partial matches fork, a limit leaves those that began first, or last', async (t) => {
+    const kept = (onLimit: 'dropOldest' | 'dropNewest' | 'deadLetter') =>
+      play(
+        patternOf([begin('a', { times: [1, 2] }), followedBy('b')], {
+          limits: { partialMatches: 3, stateBytes: 1_000_000, onLimit },
+        }),
+        'a@1 a@2 a@3 b@4',
+      );
+    const beginnings = (played: ReturnType<typeof kept>) =>
+      played.matches.map((match) => match.slice('a: '.length, 'a: a1'.length)).sort();
+    t.same(beginnings(kept('dropOldest')), ['a2', 'a2', 'a3']);
+    t.same(beginnings(kept('dropNewest')), ['a1', 'a1', 'a2']);
+    t.same(kept('dropNewest').matches, kept('deadLetter').matches);
+  });
+
+  t.test('thousands of partial matches beyond a limit are dropped at once', async (t) => {
+    for (const onLimit of ['dropOldest', 'dropNewest'] as const) {
+      const forking = patternOf([begin('a', { times: [2, forever], inner: 'nonDeterministic' }), followedByAny('b')], {
+        limits: { partialMatches: 20_000, stateBytes: 100_000_000, onLimit },
+      });
+      const played = play(forking, Array.from({ length: 18 }, (_, at) => `a@${at}`).join(' '));
+      t.equal(played.live, 20_000);
+      t.ok(played.incidents.length > 50_000);
+    }
   });
 
   t.test('a held match is released when the limit drops the partial match it waited for', async (t) => {
@@ -300,6 +384,16 @@ t.test('explainBound says what holds', async (t) => {
     simple.sentence,
     'A match has at most 2 events; each beginning is one partial match, and no time limit ends it. A key keeps at most 7 ' +
       'partial matches and 900 bytes; beyond that the oldest partial match is dropped.',
+  );
+  const usual = { partialMatches: 10_000, stateBytes: 4 * 1024 * 1024, onLimit: 'deadLetter' } as const;
+  const loop = patternOf([begin('a', { times: [2, forever], inner: 'nonDeterministic' })], {
+    within: duration(90 * 60_000),
+    limits: usual,
+  });
+  t.equal(
+    explainBound(automatonOf(loop)).sentence,
+    'A match has any number of events; one beginning can become many partial matches, and it ends 1h30m after its first ' +
+      'event. A key keeps at most 10,000 partial matches and 4 MiB; beyond that the newest partial match becomes a dead letter.',
   );
 });
 
@@ -336,6 +430,33 @@ t.test('beyond Flink', async (t) => {
     t.match(played.emissions, [{ kind: 'match', time: 5 }]);
     t.same(play(patternOf([begin('a'), notFollowedBy('n', { withinPrevious: 4 })]), 'a@1', 4).matches, []);
   });
+});
+
+t.test('an event that fits nothing is noticed where it can still change something', async (t) => {
+  const within10 = { within: duration(10), emitTimeouts: false };
+  const notices = (stages: Parameters<typeof patternOf>[0], more: Parameters<typeof patternOf>[1] = within10) =>
+    automatonOf(patternOf(stages, more)).noticesUnfitEvents;
+  const loop = { times: [1, forever] } as const;
+  t.notOk(notices([begin('a'), followedBy('b'), followedByAny('c')]));
+  t.notOk(notices([begin('a', { times: [5, forever], greedy: true }), followedBy('b')]));
+  t.notOk(notices([begin('a', loop), followedBy('b', { optional: true }), followedBy('c')]));
+  t.notOk(notices([begin('a', loop), notFollowedBy('n')]));
+  t.notOk(notices([begin('s'), group('relaxed', [begin('a'), followedBy('b')], loop), followedBy('d')]));
+  t.notOk(notices([begin('a'), followedBy('b', { withinPrevious: 3 })], { emitTimeouts: true }));
+
+  t.ok(notices([begin('a'), next('b')]), 'what follows strictly is missed');
+  t.ok(notices([begin('a', { times: [2, 2], inner: 'strict' })]), 'so is what is consecutive');
+  t.ok(notices([begin('a'), notNext('n'), followedBy('b')]), 'notNext judges it');
+  const begun = group('relaxed', [group(undefined, [begin('b')]), followedBy('c')]);
+  t.ok(notices([begin('a'), begun]), 'a group that begins a group follows strictly');
+  const limited = followedBy('c', { withinPrevious: 3 });
+  t.ok(notices([begin('a'), followedBy('b', { optional: true }), limited]), 'from then on the limit counts');
+  t.ok(notices([begin('a', loop), notFollowedBy('n', { withinPrevious: 3 })]), 'also that of a last ban');
+  t.ok(
+    notices([begin('a'), followedBy('b', { optional: true }), followedBy('c')], { ...within10, emitTimeouts: true }),
+    'each of two branches times out',
+  );
+  t.ok(notices([begin('a', { times: [2, 2], span: 3 })]), 'it can come when the span is over');
 });
 
 t.test('patterns that are refused say what is wrong', async (t) => {

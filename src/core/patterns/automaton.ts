@@ -2,6 +2,7 @@ import { checkPattern } from './check-pattern.ts';
 import type { GraphState } from './graph.ts';
 import { buildGraph } from './graph-builder.ts';
 import { type Logic, NO, type Term, type TermShape, YES } from './logic.ts';
+import { noticesUnfitEvents } from './notice.ts';
 import type { Pattern } from './pattern.ts';
 import type { PatternProblem } from './pattern-problem.ts';
 import { allStages, canBeEmpty } from './stages.ts';
@@ -54,6 +55,8 @@ export interface Automaton {
   readonly ordered: boolean;
   /** True when several ways through the pattern can yield the same match, so that doubles must be looked for. */
   readonly mayRepeat: boolean;
+  /** True when an event that makes every condition of the pattern false can still change something. */
+  readonly noticesUnfitEvents: boolean;
   /** What was accepted but does not do what one may expect. */
   readonly warnings: readonly PatternProblem[];
 }
@@ -100,6 +103,7 @@ function flatten(pattern: Pattern, logic: Logic, start: GraphState, warnings: re
     actionsFrom[index + 1] = actionsFrom[index]! + row.actions.length;
   });
   const gaps = rows.map((row) => row.state.gapLimit);
+  const hasGapLimits = gaps.some((gap) => gap !== Number.POSITIVE_INFINITY);
   return {
     pattern,
     terms: logic.shapes,
@@ -124,13 +128,15 @@ function flatten(pattern: Pattern, logic: Logic, start: GraphState, warnings: re
     actionStep: Int32Array.from(actions, (action) => action.step),
     actionCompletes: Int32Array.from(completes),
     within: positive(pattern.within),
-    hasGapLimits: gaps.some((gap) => gap !== Number.POSITIVE_INFINITY),
+    hasGapLimits,
     ordered: rows.every((row, index) =>
       neverForks(row, completes.slice(actionsFrom[index], actionsFrom[index + 1]), pattern, logic),
     ),
     mayRepeat: [...allStages(pattern.stages)].some(
       (stage) => stage.kind === 'group' && (stage.quantifier.max > 1 || stage.stages.every(canBeEmpty)),
     ),
+    // In the start state nothing is passed over: what fits nothing begins nothing.
+    noticesUnfitEvents: noticesUnfitEvents([...numbers.keys()].slice(1), logic, hasGapLimits || pattern.emitTimeouts),
     warnings,
   };
 }

@@ -1,8 +1,10 @@
 import type { CellWriter } from '../behaviours/behaviour.ts';
 import { ByteWriter } from '../shards/byte-writer.ts';
-import { packEvent } from './event-bytes.ts';
-import type { PathNode, Run, TakenEvent } from './path.ts';
+import { EVENTS, HELD, headOf, NODES, RUNS } from './cell-format.ts';
+import { EventListWriter } from './event-bytes.ts';
+import type { PathNode, Run } from './path.ts';
 import type { PatternState } from './pattern-state.ts';
+import type { TakenEvent } from './taken-event.ts';
 
 // A large state, spread over many cells so that one event changes few bytes.
 //
@@ -11,21 +13,15 @@ import type { PatternState } from './pattern-state.ts';
 // mostly so. Runs are numbered by position: an ordered list grows at the end and shrinks at the front, so positions
 // stay; a heap that is rearranged is written again from the first change on.
 
-export const FORMAT = 1;
-export const SMALL = 0;
-export const LARGE = 1;
-
-export const EVENTS = 1;
-export const NODES = 2;
-export const RUNS = 3;
-export const HELD = 4;
-
-/** How many entries one cell holds. */
+/** How many entries one cell holds; the same in all formats. */
 export const perCell = { events: 8, nodes: 32, runs: 64 } as const;
 
 interface Chunk<Entry> {
   readonly cell: number;
-  readonly entries: Map<number, Entry>;
+  /** By number within the range; those that are needed. */
+  readonly entries: (Entry | undefined)[];
+  /** How many are needed. */
+  count: number;
   /** Entries in the bytes as last written, whether still needed or not. */
   written: number;
   changed: boolean;
@@ -52,12 +48,12 @@ export class CellStore {
 
   addEvent(event: TakenEvent): void {
     const number = this.numberOf(event);
-    this.#add(this.#events, this.#changedEvents, Math.floor(number / perCell.events), number, event);
+    this.#add(this.#events, this.#changedEvents, perCell.events, number, event);
   }
 
   removeEvent(event: TakenEvent): void {
     const number = this.numberOf(event);
-    this.#remove(this.#events, this.#changedEvents, Math.floor(number / perCell.events), number);
+    this.#remove(this.#events, this.#changedEvents, perCell.events, number);
   }
 
   /** Names what is kept of the event under one projection. */
@@ -66,11 +62,11 @@ export class CellStore {
   }
 
   addNode(node: PathNode): void {
-    this.#add(this.#nodes, this.#changedNodes, Math.floor(node.number / perCell.nodes), node.number, node);
+    this.#add(this.#nodes, this.#changedNodes, perCell.nodes, node.number, node);
   }
 
   removeNode(node: PathNode): void {
-    this.#remove(this.#nodes, this.#changedNodes, Math.floor(node.number / perCell.nodes), node.number);
+    this.#remove(this.#nodes, this.#changedNodes, perCell.nodes, node.number);
   }
 
   runsChangedFrom(position: number): void {
@@ -86,8 +82,8 @@ export class CellStore {
     this.#used.add(cell);
     if (kind === RUNS) this.#runs.set(range, cell);
     else if (kind === HELD) this.#held.set(range, cell);
-    else if (kind === EVENTS) this.#events.set(range, { cell, entries: new Map(), written, changed: false });
-    else this.#nodes.set(range, { cell, entries: new Map(), written, changed: false });
+    else if (kind === EVENTS) this.#events.set(range, chunkOf(cell, perCell.events, written));
+    else this.#nodes.set(range, chunkOf(cell, perCell.nodes, written));
   }
 
   /** After loading: what was added since `loaded` stands in the cells already. */
@@ -111,21 +107,22 @@ export class CellStore {
       const chunk = this.#events.get(range);
       if (chunk === undefined) continue;
       const writer = begin(EVENTS, range);
-      this.#write(chunk, writer, cells, (number, event) => {
-        writer.byte(number - range * perCell.events);
-        writer.bytes(packEvent(event));
+      eventWriter.begin();
+      this.#write(chunk, writer, cells, (place, event) => {
+        writer.byte(place);
+        eventWriter.write(writer, event);
       });
     }
     for (const range of this.#changedNodes) {
       const chunk = this.#nodes.get(range);
       if (chunk === undefined) continue;
       const writer = begin(NODES, range);
-      this.#write(chunk, writer, cells, (number, node) => {
-        writer.byte(number - range * perCell.nodes);
+      this.#write(chunk, writer, cells, (place, node) => {
+        writer.byte(place);
         writer.varint(node.step);
         writer.varint(this.numberOf(node.event));
         // A parent is older than its child, and 0 says that there is none.
-        writer.varint(node.parent === undefined ? 0 : number - node.parent.number);
+        writer.varint(node.parent === undefined ? 0 : node.number - node.parent.number);
       });
     }
     this.#changedEvents = new Set();
@@ -193,11 +190,14 @@ export class CellStore {
     chunk: Chunk<Entry>,
     writer: ByteWriter,
     cells: CellWriter,
-    write: (number: number, entry: Entry) => void,
+    write: (place: number, entry: Entry) => void,
   ): void {
-    writer.varint(chunk.entries.size);
-    for (const [number, entry] of chunk.entries) write(number, entry);
-    chunk.written = chunk.entries.size;
+    writer.varint(chunk.count);
+    for (let place = 0; place < chunk.entries.length; place++) {
+      const entry = chunk.entries[place];
+      if (entry !== undefined) write(place, entry);
+    }
+    chunk.written = chunk.count;
     chunk.changed = false;
     cells.put(chunk.cell, writer.copy());
   }
@@ -205,25 +205,29 @@ export class CellStore {
   #add<Entry>(
     chunks: Map<number, Chunk<Entry>>,
     changed: Set<number>,
-    range: number,
+    size: number,
     number: number,
     entry: Entry,
   ): void {
+    const range = Math.floor(number / size);
     let chunk = chunks.get(range);
     if (chunk === undefined) {
-      chunk = { cell: this.#allocate(), entries: new Map(), written: 0, changed: false };
+      chunk = chunkOf(this.#allocate(), size, 0);
       chunks.set(range, chunk);
     }
-    chunk.entries.set(number, entry);
+    chunk.entries[number - range * size] = entry;
+    chunk.count++;
     chunk.changed = true;
     changed.add(range);
   }
 
-  #remove<Entry>(chunks: Map<number, Chunk<Entry>>, changed: Set<number>, range: number, number: number): void {
+  #remove<Entry>(chunks: Map<number, Chunk<Entry>>, changed: Set<number>, size: number, number: number): void {
+    const range = Math.floor(number / size);
     const chunk = chunks.get(range)!;
-    chunk.entries.delete(number);
+    chunk.entries[number - range * size] = undefined;
+    chunk.count--;
     if (this.#dropIfEmpty(chunks, range)) return;
-    if (chunk.entries.size * 4 <= chunk.written) {
+    if (chunk.count * 4 <= chunk.written) {
       chunk.changed = true;
       changed.add(range);
     }
@@ -231,7 +235,7 @@ export class CellStore {
 
   #dropIfEmpty<Entry>(chunks: Map<number, Chunk<Entry>>, range: number): boolean {
     const chunk = chunks.get(range)!;
-    if (chunk.entries.size > 0) return false;
+    if (chunk.count > 0) return false;
     chunks.delete(range);
     this.#free(chunk.cell);
     return true;
@@ -253,12 +257,16 @@ export class CellStore {
   }
 }
 
+function chunkOf<Entry>(cell: number, size: number, written: number): Chunk<Entry> {
+  return { cell, entries: new Array<Entry | undefined>(size).fill(undefined), count: 0, written, changed: false };
+}
+
 const shared = new ByteWriter(4096);
+const eventWriter = new EventListWriter();
 
 function begin(kind: number, range: number): ByteWriter {
   shared.reset();
-  shared.byte(FORMAT);
-  shared.byte(kind);
+  shared.byte(headOf(kind));
   shared.varint(range);
   return shared;
 }

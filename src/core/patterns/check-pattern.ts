@@ -191,6 +191,14 @@ class PatternCheck {
         'put a step before it in the group, or give the group the same contiguity',
       );
     }
+    if (first?.kind === 'group') {
+      this.#warn(
+        'GROUP_BEGINS_GROUP',
+        nameOf(this.pattern, first),
+        `\`${nameOf(this.pattern, first)}\` begins a group, so its first event has to follow the event before it directly`,
+        'put a step before it in the group, or its steps into the group around it',
+      );
+    }
   }
 
   #step(stage: StepStage, quantifier: Quantifier, name: string): void {

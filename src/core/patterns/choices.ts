@@ -1,6 +1,6 @@
-import { type Ban, type Continuation, continuation, GraphState } from './graph.ts';
+import { type Ban, type Continuation, continuation, GraphState, limitOf } from './graph.ts';
 import type { GraphBuilder, Place } from './graph-builder.ts';
-import { NO, type Term, YES } from './logic.ts';
+import { NO, type Term } from './logic.ts';
 import type { AllOfStage, AnyOfStage, StepStage } from './pattern.ts';
 
 // Corral's own stages. Both wait for several steps in one state, so that the event taken decides between them.
@@ -14,6 +14,8 @@ interface Way {
   readonly where: Term;
   readonly take: Term;
   readonly next: GraphState;
+  /** How long after the event taken before it may come; Infinity = for ever. */
+  readonly gapLimit: number;
 }
 
 /** One of several sequences, each of which begins with a step that takes an event. */
@@ -23,20 +25,23 @@ export function buildAnyOf(builder: GraphBuilder, stage: AnyOfStage, exit: Conti
     where: logic.condition((alternative[0] as StepStage).where),
     // Entered strictly, an alternative has no IGNORE of its own: passing events over is decided here, for all of them.
     // What follows is copied, so that a greedy end of one alternative blinds it after this alternative only.
+    // A loop's closing state has no edges yet, so that nothing could be blinded, and it is the one to go back to.
     body: builder.sequence(
       alternative,
-      continuation((bans) => exit.enter(bans).copy()),
+      continuation((bans) => {
+        const next = exit.enter(bans);
+        return next.edges.length === 0 ? next : next.copy();
+      }),
       { ...place, outer: 'strict', innerOfGroup: undefined, leavable: false },
     ),
   }));
   return continuation((bans) => {
-    const ways = alternatives.flatMap(({ where, body }) =>
-      body
-        .enter(bans)
-        .edges.flatMap((edge): Way[] =>
-          edge.kind === 'take' ? [{ step: edge.step, where, take: edge.when, next: edge.to }] : [],
-        ),
-    );
+    const ways = alternatives.flatMap(({ where, body }) => {
+      const { edges, gapLimit } = body.enter(bans);
+      return edges.flatMap((edge): Way[] =>
+        edge.kind === 'take' ? [{ step: edge.step, where, take: edge.when, next: edge.to, gapLimit }] : [],
+      );
+    });
     return waitFor(builder, ways, place, place.leavable, bans);
   });
 }
@@ -45,14 +50,7 @@ export function buildAnyOf(builder: GraphBuilder, stage: AnyOfStage, exit: Conti
 export function buildAllOf(builder: GraphBuilder, stage: AllOfStage, exit: Continuation, place: Place): Continuation {
   const { logic } = builder;
   const { members } = stage;
-  const takes = members.map((member) =>
-    logic.and(
-      place.notUntil,
-      logic.condition(member.where),
-      place.inSpan,
-      member.withinPrevious === undefined ? YES : logic.gapBelow(member.withinPrevious),
-    ),
-  );
+  const takes = members.map((member) => logic.and(place.notUntil, logic.condition(member.where), place.inSpan));
   const between: Place = { ...place, outer: stage.contiguity ?? 'relaxed' };
   const states = new Map<number, GraphState>();
   /** The state in which the members of `missing`, a set of bits, are still to come. */
@@ -68,9 +66,10 @@ export function buildAllOf(builder: GraphBuilder, stage: AllOfStage, exit: Conti
     members.flatMap((member, index) => {
       const bit = 1 << index;
       if ((missing & bit) === 0) return [];
-      return [
-        { step: member.step, where: logic.condition(member.where), take: takes[index]!, next: after(missing & ~bit) },
-      ];
+      const { step } = member;
+      const where = logic.condition(member.where);
+      const gapLimit = limitOf(member.withinPrevious);
+      return [{ step, where, take: takes[index]!, next: after(missing & ~bit), gapLimit }];
     });
   return continuation((bans) => waitFor(builder, ways((1 << members.length) - 1), place, place.leavable, bans));
 }
@@ -83,9 +82,14 @@ function waitFor(
   bans: readonly Ban[],
 ): GraphState {
   const { logic } = builder;
+  // The wait is over when no way is open any more; until then each way has its own limit.
+  const gapLimit = ways.reduce((limit, way) => Math.max(limit, way.gapLimit), 0);
   const build = (): GraphState => {
-    const state = new GraphState('normal', ways[0]?.step ?? -1, never);
-    for (const way of ways) state.take(way.take, way.next, way.step);
+    const state = new GraphState('normal', ways[0]?.step ?? -1, gapLimit);
+    for (const way of ways) {
+      const take = way.gapLimit === never ? way.take : logic.and(way.take, logic.gapBelow(way.gapLimit));
+      state.take(take, way.next, way.step);
+    }
     return state;
   };
   const state = build();

@@ -1,8 +1,8 @@
 import type { Event } from '../events/event.ts';
-import { TakenEvent } from './path.ts';
 import type { Pattern } from './pattern.ts';
 import type { PatternState } from './pattern-state.ts';
 import { type Projection, projections, sizeOfEvent } from './projection.ts';
+import { TakenEvent } from './taken-event.ts';
 
 /** Makes of the current event what is held of it, once per projection however many runs take it. */
 export class EventKeeper {
@@ -38,7 +38,7 @@ export class EventKeeper {
     if (known !== undefined) return known;
     if (this.#ordinal < 0) this.#ordinal = state.nextOrdinal++;
     const data = pick(event.data);
-    const kept = new TakenEvent(event, data, this.#ordinal, variant, sizeOfEvent(event, data));
+    const kept = TakenEvent.of(event, data, this.#ordinal, variant, sizeOfEvent(event, data));
     this.#kept[variant] = kept;
     return kept;
   }

@@ -1,8 +1,8 @@
 import { buildAllOf, buildAnyOf } from './choices.ts';
-import { type Ban, type Continuation, continuation, GraphState, withBans } from './graph.ts';
+import { type Ban, type Continuation, continuation, GraphState, limitOf, restricted, withBans } from './graph.ts';
 import { Logic, type Term, YES } from './logic.ts';
 import type { Contiguity, GroupStage, NotStage, Pattern, Stage, StepStage } from './pattern.ts';
-import { isBan, stepsWithin } from './stages.ts';
+import { isAfterBan, isBan, stepsWithin } from './stages.ts';
 import { enterable, type Leave, position, type Single } from './waiting.ts';
 
 // From stages to states, from the last stage to the first. Every stage becomes a `Continuation`: the state in which it
@@ -24,6 +24,8 @@ export interface Place {
   readonly leavable: boolean;
   /** The way in leads over a loop's closing state, which carries no gap limit of this stage. */
   readonly overLoop: boolean;
+  /** A ban holds on the way in: it stands before this stage, with nothing but optional stages between. */
+  readonly afterBan: boolean;
   /** "The `until` of the group directly around is not reached." */
   readonly notUntil: Term;
   /** "The `span`s of the groups around are not over." */
@@ -52,6 +54,7 @@ export function buildGraph(pattern: Pattern): Graph {
       innerOfGroup: undefined,
       leavable: false,
       overLoop: false,
+      afterBan: false,
       notUntil: YES,
       inSpan: YES,
       following: none,
@@ -86,13 +89,14 @@ export class GraphBuilder {
         stage,
         next,
         at === 0
-          ? { ...place, following }
+          ? { ...place, afterBan: false, following }
           : {
               ...place,
               outer: stage.contiguity ?? 'relaxed',
               innerOfGroup: undefined,
               leavable: false,
               overLoop: false,
+              afterBan: isAfterBan(stages, at),
               following,
             },
       );
@@ -146,12 +150,17 @@ export class GraphBuilder {
     const between = logic.and(open, this.ignoring(place.innerOfGroup ?? stage.quantifier.inner, where, place), inSpan);
 
     const blinds = greedy && min !== max;
-    const seeing = blinds ? exit.restrict(logic, logic.not(fits)) : exit;
+    // Behind a ban an optional loop leads to a copy of what follows, without the ban, and blinds that copy alone. So as
+    // long as it took nothing, the step is not greedy.
+    const blindsCopy = blinds && max === never && optional && place.afterBan;
+    const blinded = blindsCopy ? restricted(exit, logic, logic.not(fits)) : exit;
+    const seeing = blinds && !blindsCopy ? exit.restrict(logic, logic.not(fits)) : exit;
     /** An event that fits `until` is shown to what follows even when it fits the greedy step as well. */
     const leave = (state: GraphState, bans: readonly Ban[]): void => {
-      if (blinds && open !== YES) state.proceed(logic.not(open), seeing.enter(bans));
-      state.proceed(blinds ? open : YES, exit.enter(bans));
+      if (blinds && open !== YES) state.proceed(logic.and(place.notUntil, logic.not(open)), seeing.enter(bans));
+      state.proceed(blinds ? logic.and(place.notUntil, open) : place.notUntil, blinded.enter(bans));
     };
+    const leaveUntaken: Leave = blindsCopy ? (state, bans) => state.proceed(place.notUntil, exit.enter(bans)) : leave;
 
     const waiting = Math.min(limitOf(within), repeated ? never : limitOf(stage.withinPrevious));
     const single: Single = {
@@ -183,7 +192,7 @@ export class GraphBuilder {
         twinGapLimit: repeated ? never : waiting,
       },
       rest,
-      optional ? leave : undefined,
+      optional ? leaveUntaken : undefined,
       optional || place.leavable,
     );
   }
@@ -213,11 +222,14 @@ export class GraphBuilder {
     const span = stage.span === undefined ? YES : logic.spanBelow(stage.span, stepsWithin(stage.stages));
     const around: Place = {
       ...place,
+      // A group that begins a group has no contiguity of its own, and does not get that of the group around.
+      outer: place.innerOfGroup === undefined ? place.outer : 'strict',
       innerOfGroup: inner,
       notUntil: looping && until !== undefined ? logic.not(logic.condition(until)) : YES,
       inSpan: logic.and(place.inSpan, span),
     };
-    const leave: Leave = (state, bans) => state.proceed(YES, exit.enter(bans));
+    // The `until` of the group around, not its own: a group may be over with the event that ends its loop.
+    const leave: Leave = (state, bans) => state.proceed(place.notUntil, exit.enter(bans));
     /** One round; `leavable` when it may be left out. */
     const round = (next: Continuation, more: Partial<Place>, leavable: boolean): Continuation => {
       const body = this.sequence(stage.stages, next, {
@@ -246,7 +258,7 @@ export class GraphBuilder {
           true,
           true,
         ).enter(none);
-        closing.proceed(YES, first);
+        closing.proceed(place.notUntil, first);
         return first;
       });
     } else {
@@ -291,9 +303,4 @@ export class GraphBuilder {
       return pending;
     });
   }
-}
-
-/** Zero means no limit, as in Flink. */
-function limitOf(limit: number | undefined): number {
-  return limit === undefined || limit <= 0 ? never : limit;
 }

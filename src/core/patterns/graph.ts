@@ -114,8 +114,25 @@ export function continuation(build: (bans: readonly Ban[]) => GraphState): Conti
   };
 }
 
+/** What follows, as it is where only one way in may be restricted: its first states are copies that act while `when` holds. */
+export function restricted(next: Continuation, logic: Logic, when: Term): Continuation {
+  return continuation((bans) => {
+    const first = next.enter(bans);
+    // A loop's closing state has no edges yet: there is nothing to restrict, and it is the one to go back to.
+    if (first.edges.length === 0) return first;
+    const copy = first.copy();
+    copy.restrict(logic, when);
+    return copy;
+  });
+}
+
 export function withBans(held: readonly Ban[], added: readonly Ban[]): readonly Ban[] {
   if (added.length === 0) return held;
   const all = [...held, ...added.filter((ban) => !held.some((other) => other.step === ban.step))];
   return all.sort((one, other) => one.step - other.step);
+}
+
+/** Zero means no limit, as in Flink. */
+export function limitOf(limit: number | undefined): number {
+  return limit === undefined || limit <= 0 ? Number.POSITIVE_INFINITY : limit;
 }

@@ -2,61 +2,87 @@ import type { InstantMs } from '../time/units.ts';
 import type { Automaton } from './automaton.ts';
 import type { Listener } from './listener.ts';
 import { compareRuns, type Run } from './path.ts';
-import type { PatternState } from './pattern-state.ts';
+import { bytesOfRun, type PatternState } from './pattern-state.ts';
 import { release } from './release.ts';
-import { heapify } from './run-heap.ts';
+import { heapify, popRun } from './run-heap.ts';
+
+type Limit = 'partialMatches' | 'stateBytes';
 
 /**
  * Drops partial matches (and matches that are held back) until the state is inside its limits again: the ones that
  * began first for `dropOldest`, else the ones that began last. Among equal beginnings the later in the list counts as
  * the later. What is dropped is told to `listener.lost`; what it held back may be released.
+ *
+ * Where every event is beyond the limit, and forks every partial match, thousands are dropped at a time; so dropping one
+ * must not mean to look at all. A sorted list gives up either end, a heap its root; for the far end of a heap all are
+ * sorted, once for all that are dropped.
  */
 export function enforceLimits(automaton: Automaton, state: PatternState, time: InstantMs, listener: Listener): boolean {
-  const { limits } = automaton.pattern;
-  const oldest = limits.onLimit === 'dropOldest';
-  let dropped = false;
-  for (;;) {
-    const tooMany = state.runCount + state.held.length > limits.partialMatches;
-    if (!tooMany && state.bytes <= limits.stateBytes) break;
-    const run = removeOne(automaton, state, oldest);
-    if (run === undefined) break;
-    dropped = true;
-    listener.lost(run.node, tooMany ? 'partialMatches' : 'stateBytes');
-    state.drop(run.node);
+  if (exceeded(automaton, state, 0) === undefined) return false;
+  const oldest = automaton.pattern.limits.onLimit === 'dropOldest';
+  if (!oldest && !automaton.ordered) {
+    dropNewest(automaton, state, listener);
+  } else {
+    for (let limit = exceeded(automaton, state, 0); limit !== undefined; limit = exceeded(automaton, state, 0)) {
+      const { node } = oldest ? removeOldest(automaton, state) : removeNewest(state);
+      listener.lost(node, limit);
+      state.drop(node);
+    }
   }
-  if (dropped) release(automaton, state, [], time, listener);
-  return dropped;
+  release(automaton, state, [], time, listener);
+  return true;
 }
 
-function removeOne(automaton: Automaton, state: PatternState, oldest: boolean): Run | undefined {
-  const better = (one: Run, other: Run) => (oldest ? compareRuns(one, other) < 0 : compareRuns(one, other) >= 0);
-  const pick = (runs: readonly Run[], from: number): number => {
-    if (from >= runs.length) return -1;
-    if (oldest) return from; // the root of a heap, the first of a sorted list
-    if (automaton.ordered && runs === state.runs) return runs.length - 1;
-    let best = from;
-    for (let at = from + 1; at < runs.length; at++) if (better(runs[at]!, runs[best]!)) best = at;
-    return best;
-  };
-  const run = pick(state.runs, state.head);
-  const held = pick(state.held, 0);
-  if (run < 0 && held < 0) return undefined;
-  if (run < 0 || (held >= 0 && better(state.held[held]!, state.runs[run]!))) {
-    const [removed] = state.held.splice(held, 1);
-    heapify(state.held);
+/** The limit that the state is beyond, when `gone` of what it lists are gone already. */
+function exceeded({ pattern }: Automaton, state: PatternState, gone: number): Limit | undefined {
+  const listed = state.runCount + state.held.length - gone;
+  if (listed === 0) return undefined;
+  if (listed > pattern.limits.partialMatches) return 'partialMatches';
+  return state.bytes - gone * bytesOfRun > pattern.limits.stateBytes ? 'stateBytes' : undefined;
+}
+
+function removeOldest({ ordered }: Automaton, state: PatternState): Run {
+  const run = state.runs[state.head];
+  const held = state.held[0];
+  if (run === undefined || (held !== undefined && compareRuns(held, run) < 0)) {
     state.store?.heldChanged();
-    return removed;
+    return popRun(state.held);
   }
-  if (automaton.ordered && oldest) return state.shiftRun();
-  const removed = state.runs[run]!;
-  if (automaton.ordered && run === state.runs.length - 1) {
-    state.runs.pop();
-    state.counts = undefined;
-    state.store?.runsChangedFrom(state.runsBase + state.runs.length);
-    return removed;
+  return ordered ? state.shiftRun() : state.popRun();
+}
+
+/** Of a sorted list. */
+function removeNewest(state: PatternState): Run {
+  const { runs, held } = state;
+  let last = 0;
+  for (let at = 1; at < held.length; at++) if (compareRuns(held[at]!, held[last]!) >= 0) last = at;
+  if (state.runCount > 0 && (held.length === 0 || compareRuns(runs.at(-1)!, held[last]!) > 0)) {
+    const run = runs.pop()!;
+    state.runsChangedFrom(runs.length);
+    return run;
   }
-  const next = state.runs.filter((_, at) => at !== run && at >= state.head);
-  if (!automaton.ordered) heapify(next);
-  state.replaceRuns(next);
-  return removed;
+  const [run] = held.splice(last, 1);
+  heapify(held);
+  state.store?.heldChanged();
+  return run!;
+}
+
+/** Drops from a heap what is beyond the limits. */
+function dropNewest(automaton: Automaton, state: PatternState, listener: Listener): void {
+  const sorted = [...state.runs, ...state.held].sort(compareRuns);
+  const gone = new Set<Run>();
+  for (let limit = exceeded(automaton, state, 0); limit !== undefined; limit = exceeded(automaton, state, gone.size)) {
+    const run = sorted[sorted.length - 1 - gone.size]!;
+    gone.add(run);
+    listener.lost(run.node, limit);
+    state.drop(run.node);
+  }
+  const stays = (run: Run): boolean => !gone.has(run);
+  const runs = state.runs.filter(stays);
+  heapify(runs);
+  state.replaceRuns(runs);
+  if (state.held.every(stays)) return;
+  state.held = state.held.filter(stays);
+  heapify(state.held);
+  state.store?.heldChanged();
 }

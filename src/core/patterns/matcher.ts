@@ -1,14 +1,15 @@
 import type { Event } from '../events/event.ts';
 import { type InstantMs, NEVER } from '../time/units.ts';
 import { type Automaton, COMPLETE, IGNORE } from './automaton.ts';
+import { deadlineOf, dueOf, setDue } from './deadlines.ts';
 import { Evaluator } from './evaluator.ts';
 import { EventKeeper } from './event-keeper.ts';
 import { enforceLimits } from './limits.ts';
 import type { Listener } from './listener.ts';
 import { compareRuns, type PathNode, Run, samePath } from './path.ts';
 import type { PatternState } from './pattern-state.ts';
-import { release } from './release.ts';
-import { pushRun } from './run-heap.ts';
+import { release, releaseOne } from './release.ts';
+import { placeRun } from './run-heap.ts';
 
 // Runs an automaton over one key's events. Per event: first time advances to it, deadline by deadline; then every run
 // looks at the event and becomes none, one or several runs; then, last, the event may begin a match of its own. What
@@ -19,6 +20,8 @@ import { pushRun } from './run-heap.ts';
 
 /** From how many runs on it pays to count them by state. */
 const many = 16;
+
+const NOWHERE = Number.MAX_SAFE_INTEGER;
 
 export class Matcher {
   readonly automaton: Automaton;
@@ -55,7 +58,7 @@ export class Matcher {
     // Also without a completed match: an earlier run may have died that held others back.
     if (this.#completed.length > 0 || state.held.length > 0) this.#releaseCompleted(state, event.time, listener);
     if (!this.#keeper.taken) return;
-    if (enforceLimits(this.automaton, state, event.time, listener)) this.#setDue(state);
+    if (enforceLimits(this.automaton, state, event.time, listener)) setDue(this.automaton, state);
     if (state.nodeCount === 0) state.rewind();
   }
 
@@ -99,52 +102,58 @@ export class Matcher {
     for (let at = 0; at < counts.length; at++) {
       if (counts[at] === 0) continue;
       if (automaton.stateStateless[at] === 0) return false;
-      if (this.#choose(at, undefined) !== 1 || !this.#stays(at)) return false;
+      if (this.#choose(at, undefined) !== 1) return false;
+      if (!this.#leaves(this.#chosen[this.automaton.actionsFrom[at]!]!, at)) return false;
     }
     return true;
   }
 
-  /** True when the one action chosen for the state leaves the run as it is. */
-  #stays(state: number): boolean {
-    const action = this.#chosen[this.automaton.actionsFrom[state]!]!;
+  /** True when the action leaves a run in this state as it is. */
+  #leaves(action: number, state: number): boolean {
     return this.automaton.actionKind[action] === IGNORE && this.automaton.actionTo[action] === state;
   }
 
+  /**
+   * Lets every run look at the event. Mostly runs stay, go on or end, and the list is closed up in place; when forks
+   * need more room than was left by those that ended, a new list is made.
+   */
   #stepRuns(state: PatternState, event: Event): void {
-    const { runs } = state;
-    let next: Run[] | undefined;
-    for (let at = state.head; at < runs.length; at++) {
+    const { automaton } = this;
+    const { runs, head } = state;
+    let next = runs;
+    /** Where the next one that goes on stands, as long as the list is the old one. */
+    let free = head;
+    let changedFrom = NOWHERE;
+    for (let at = head; at < runs.length; at++) {
       const run = runs[at]!;
-      const count = this.#choose(run.state, run.node);
-      if (count === 1 && this.#stays(run.state)) {
-        if (next !== undefined) this.#add(next, run);
+      const { node } = run;
+      const count = this.#choose(run.state, node);
+      const first = automaton.actionsFrom[run.state]!;
+      if (count === 1 && this.#leaves(this.#chosen[first]!, run.state)) {
+        if (next !== runs) changedFrom = Math.min(changedFrom, head + this.#add(next, run));
+        else if (free++ !== at) changedFrom = Math.min(changedFrom, this.#put(runs, free - 1, run, head));
         continue;
       }
-      if (next === undefined) {
-        if (this.#replaceOnly(state, at, count, event)) return;
-        next = runs.slice(state.head, at);
+      if (at < changedFrom) changedFrom = at;
+      let reused: Run | undefined = run;
+      for (let n = 0; n < count; n++) {
+        const going = this.#perform(state, this.#chosen[first + n]!, node, event, reused);
+        if (going === undefined) continue;
+        reused = undefined;
+        if (next === runs && free > at) next = runs.slice(head, free);
+        const place = next === runs ? this.#put(runs, free++, going, head) : head + this.#add(next, going);
+        if (place < changedFrom) changedFrom = place;
       }
-      const from = this.automaton.actionsFrom[run.state]!;
-      for (let n = 0; n < count; n++) this.#perform(state, next, this.#chosen[from + n]!, run.node, event);
-      state.drop(run.node);
+      state.drop(node);
     }
-    if (next === undefined) return;
-    state.replaceRuns(next);
-    this.#setDue(state);
-  }
-
-  /** The commonest step by far: the only run there is becomes one other, or none. Needs no new list. */
-  #replaceOnly(state: PatternState, at: number, count: number, event: Event): boolean {
-    const { runs } = state;
-    if (at !== runs.length - 1 || at !== state.head || count > 1) return false;
-    const { state: from, node } = runs.pop()!;
-    const action = this.#chosen[this.automaton.actionsFrom[from]!]!;
-    if (count === 1) this.#perform(state, runs, action, node, event, state.head);
-    state.drop(node);
-    state.counts = undefined;
-    state.store?.runsChangedFrom(state.runsBase + at);
-    this.#setDue(state);
-    return true;
+    if (changedFrom === NOWHERE) return;
+    if (next === runs) {
+      while (runs.length > free) runs.pop();
+      state.runsChangedFrom(changedFrom);
+    } else {
+      state.replaceRuns(next, changedFrom);
+    }
+    setDue(this.automaton, state);
   }
 
   /** The permanent start: every event may begin a match. */
@@ -154,46 +163,47 @@ export class Matcher {
       // The start is state 0, so its actions are chosen from the first place on.
       const action = this.#chosen[n]!;
       if (this.automaton.actionKind[action] === IGNORE) continue;
-      const before = state.runs.length;
-      const touched = this.#perform(state, state.runs, action, undefined, event, state.head);
-      if (state.runs.length === before) continue;
-      const run = state.runs[touched]!;
-      state.store?.runsChangedFrom(state.runsBase + touched);
+      const run = this.#perform(state, action, undefined, event, undefined);
+      if (run === undefined) continue;
+      const place = state.addFirstRun(run) ? 0 : this.#add(state.runs, run, state.head);
+      state.store?.runsChangedFrom(state.runsBase + place);
       if (state.counts !== undefined) state.counts[run.state]!++;
-      const due = this.#dueOf(run);
+      const due = dueOf(this.automaton, run);
       if (due < state.due) state.due = due;
     }
   }
 
-  /** Returns where in `into` the new run went, if there is one. */
+  /** Returns the run that goes on from here, if one does: `reused`, or a new one where that is undefined. */
   #perform(
     state: PatternState,
-    into: Run[],
     action: number,
     node: PathNode | undefined,
     event: Event,
-    from = 0,
-  ): number {
+    reused: Run | undefined,
+  ): Run | undefined {
     const { automaton } = this;
     const to = automaton.actionTo[action]!;
     if (automaton.actionKind[action] === IGNORE) {
       if (to === COMPLETE) {
         this.#complete(state, node!);
-        return -1;
+        return undefined;
       }
-      state.hold(node!);
-      return this.#add(into, new Run(to, node!), from);
+      return this.#goOn(state, to, node!, reused);
     }
     const completes = this.#evaluator.holds(automaton.actionCompletes[action]!, node);
     const step = automaton.actionStep[action]!;
     const taken = state.extend(node, step, this.#keeper.keep(state, step, event));
-    let place = -1;
-    if (to !== COMPLETE) {
-      state.hold(taken);
-      place = this.#add(into, new Run(to, taken), from);
-    }
+    const going = to === COMPLETE ? undefined : this.#goOn(state, to, taken, reused);
     if (completes) this.#complete(state, taken);
-    return place;
+    return going;
+  }
+
+  #goOn(state: PatternState, to: number, node: PathNode, reused: Run | undefined): Run {
+    state.hold(node);
+    if (reused === undefined) return new Run(to, node);
+    reused.state = to;
+    reused.node = node;
+    return reused;
   }
 
   #complete(state: PatternState, path: PathNode): void {
@@ -214,22 +224,32 @@ export class Matcher {
 
   /** Returns where the run went. `from`: entries before it are gone. */
   #add(into: Run[], run: Run, from = 0): number {
-    if (!this.automaton.ordered) return pushRun(into, run);
-    let at = into.push(run) - 1;
+    into.push(run);
+    return this.#put(into, into.length - 1, run, from);
+  }
+
+  /** Puts the run at `free`, or before it when it began earlier than those there; returns where it went. */
+  #put(runs: Run[], free: number, run: Run, from = 0): number {
+    if (!this.automaton.ordered) return placeRun(runs, free, run);
     // Events come in order of time as a rule; where one does not, its run still has its place.
-    while (at > from && compareRuns(into[at - 1]!, run) > 0) {
-      into[at] = into[at - 1]!;
+    let at = free;
+    while (at > from && compareRuns(runs[at - 1]!, run) > 0) {
+      runs[at] = runs[at - 1]!;
       at--;
     }
-    into[at] = run;
+    runs[at] = run;
     return at;
   }
 
   #releaseCompleted(state: PatternState, time: InstantMs, listener: Listener): void {
     const completed = this.#completed;
-    this.#completed = [];
-    this.#completedByBegin.clear();
-    if (release(this.automaton, state, completed, time, listener)) this.#setDue(state);
+    if (completed.length > 1) this.#completed = [];
+    if (this.automaton.mayRepeat) this.#completedByBegin.clear();
+    const pruned =
+      completed.length === 1
+        ? releaseOne(this.automaton, state, completed.pop()!, time, listener)
+        : release(this.automaton, state, completed, time, listener);
+    if (pruned) setDue(this.automaton, state);
   }
 
   // --- time ----------------------------------------------------------------------------------------------------------
@@ -238,17 +258,18 @@ export class Matcher {
     const { automaton } = this;
     const expired: Run[] = [];
     if (automaton.ordered && !automaton.hasGapLimits) {
-      while (state.runCount > 0 && this.#dueOf(state.runs[state.head]!) <= now) expired.push(state.shiftRun());
+      while (state.runCount > 0 && dueOf(this.automaton, state.runs[state.head]!) <= now)
+        expired.push(state.shiftRun());
     } else {
       const next: Run[] = [];
       for (let at = state.head; at < state.runs.length; at++) {
         const run = state.runs[at]!;
-        if (this.#dueOf(run) <= now) expired.push(run);
+        if (dueOf(this.automaton, run) <= now) expired.push(run);
         else this.#add(next, run);
       }
       if (expired.length > 0) state.replaceRuns(next);
     }
-    this.#setDue(state);
+    setDue(this.automaton, state);
     const late: Run[] = [];
     for (const run of expired) {
       if (automaton.statePending[run.state] === 1) {
@@ -260,41 +281,13 @@ export class Matcher {
     }
     this.#releaseCompleted(state, now, listener);
     for (const run of late) {
-      if (automaton.pattern.emitTimeouts) listener.timedOut(run.node, this.#deadlineOf(run, now));
+      if (automaton.pattern.emitTimeouts) listener.timedOut(run.node, deadlineOf(automaton, run, now));
       state.drop(run.node);
     }
   }
 
-  /** When the run times out. */
-  #dueOf(run: Run): InstantMs {
-    const { automaton } = this;
-    const whole = run.node.root.event.time + automaton.within;
-    const gap = run.node.event.time + automaton.stateGapLimit[run.state]!;
-    return (gap < whole ? gap : whole) as InstantMs;
-  }
-
-  /** What is reported as the deadline: that of the gap, when both have passed. */
-  #deadlineOf(run: Run, now: InstantMs): InstantMs {
-    const gap = run.node.event.time + this.automaton.stateGapLimit[run.state]!;
-    return (gap <= now ? gap : run.node.root.event.time + this.automaton.within) as InstantMs;
-  }
-
-  #setDue(state: PatternState): void {
-    const { automaton } = this;
-    let due: InstantMs = NEVER;
-    if (automaton.hasGapLimits) {
-      for (let at = state.head; at < state.runs.length; at++) {
-        const other = this.#dueOf(state.runs[at]!);
-        if (other < due) due = other;
-      }
-    } else if (state.runCount > 0) {
-      due = this.#dueOf(state.runs[state.head]!);
-    }
-    state.due = due;
-  }
-
   /** After loading: what is computed from the runs. */
   restore(state: PatternState): void {
-    this.#setDue(state);
+    setDue(this.automaton, state);
   }
 }

@@ -1,54 +1,8 @@
-import type { Event } from '../events/event.ts';
-import type { InstantMs } from '../time/units.ts';
 import type { Taken } from './pattern.ts';
+import { compareEvents, type TakenEvent } from './taken-event.ts';
 
 // What runs hold. A run's events form a path: each node has one event and the step that took it, and points at what
 // was taken before. Nodes never change, so runs that forked share their common beginning.
-
-/** An event as a run keeps it: without subject and headers, and with the data that is still needed. */
-export class TakenEvent implements Event {
-  readonly id: string;
-  readonly type: string;
-  readonly time: InstantMs;
-  readonly source: string;
-  readonly seq: number;
-  readonly index: number;
-  readonly data: unknown;
-  /** Order of arrival among the events held for this key; breaks ties between equal times. */
-  ordinal: number;
-  /** Which projection `data` is; an event may be held once under each. */
-  readonly variant: number;
-  /** Bytes counted against the limit. */
-  readonly bytes: number;
-  /** Path nodes that hold it. */
-  uses = 0;
-  /** As stored, once it was. */
-  packed: Uint8Array | undefined = undefined;
-  /** Marks of the last save that saw it, and its place in it. */
-  seenIn = 0;
-  place = 0;
-
-  constructor(event: Event, data: unknown, ordinal: number, variant: number, bytes: number) {
-    this.id = event.id;
-    this.type = event.type;
-    this.time = event.time;
-    this.source = event.source;
-    this.seq = event.seq;
-    this.index = event.index;
-    this.data = data;
-    this.ordinal = ordinal;
-    this.variant = variant;
-    this.bytes = bytes;
-  }
-
-  get subject(): string {
-    return '';
-  }
-
-  get headers(): undefined {
-    return undefined;
-  }
-}
 
 export class PathNode {
   readonly step: number;
@@ -56,13 +10,13 @@ export class PathNode {
   readonly parent: PathNode | undefined;
   /** The first node of the path; itself when it is the first. */
   readonly root: PathNode;
-  /** Unique within one key's state while it is large; children have larger numbers than their parents. */
+  /**
+   * Large state: unique within it, and larger than those of older nodes. Small state: its place in the save under way,
+   * -1 outside of one.
+   */
   number: number;
   /** Runs, held matches and later nodes that point here. */
   uses = 0;
-  /** Marks of the last save that saw it, and its place in it. */
-  seenIn = 0;
-  place = 0;
 
   constructor(step: number, event: TakenEvent, parent: PathNode | undefined, number: number) {
     this.step = step;
@@ -73,20 +27,18 @@ export class PathNode {
   }
 }
 
-/** One partial match, or one complete match that is held back: a state and the path taken so far. */
+/**
+ * One partial match, or one complete match that is held back: a state and the path taken so far. A partial match that
+ * goes on is changed in place; a held one never is.
+ */
 export class Run {
-  readonly state: number;
-  readonly node: PathNode;
+  state: number;
+  node: PathNode;
 
   constructor(state: number, node: PathNode) {
     this.state = state;
     this.node = node;
   }
-}
-
-/** Order of two events of one key: by time, then by arrival. */
-export function compareEvents(one: TakenEvent, other: TakenEvent): number {
-  return one.time === other.time ? one.ordinal - other.ordinal : one.time - other.time;
 }
 
 /** Order of runs: by their first events. */

@@ -78,17 +78,20 @@ export function patternBehaviour({ automaton, emit }: PatternBehaviourOptions): 
 
 /** What each step took, in order of first use: at most `refsPerStep` references, the earliest, and the true count. */
 function stepEvents(path: PathNode, steps: readonly string[]): StepEvents[] {
-  const nodes: PathNode[] = [];
-  for (let node: PathNode | undefined = path; node !== undefined; node = node.parent) nodes.push(node);
+  let length = 0;
+  for (let node: PathNode | undefined = path; node !== undefined; node = node.parent) length++;
+  const nodes = new Array<PathNode>(length);
+  for (let node: PathNode | undefined = path; node !== undefined; node = node.parent) nodes[--length] = node;
   const found: { step: string; count: number; refs: EventRef[] }[] = [];
-  for (let at = nodes.length - 1; at >= 0; at--) {
-    const { step, event } = nodes[at]!;
-    const name = steps[step]!;
-    let entry = found.find((other) => other.step === name);
-    if (entry === undefined) found.push((entry = { step: name, count: 0, refs: [] }));
-    entry.count++;
+  for (let at = 0; at < nodes.length; at++) {
+    const { step: number, event } = nodes[at]!;
+    const step = steps[number]!;
     const { source, seq, index, id, time } = event;
-    if (entry.refs.length < refsPerStep) entry.refs.push({ source, seq, index, id, time });
+    const ref = { source, seq, index, id, time };
+    const entry = found.find((other) => other.step === step);
+    // Lists begin with what is in them, because mostly that is all.
+    if (entry === undefined) found.push({ step, count: 1, refs: [ref] });
+    else if (entry.count++ < refsPerStep) entry.refs.push(ref);
   }
   return found;
 }

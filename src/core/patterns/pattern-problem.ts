@@ -19,7 +19,8 @@ export type PatternProblemCode =
   /** Warnings: accepted, but without the effect one may expect. */
   | 'LIMIT_WITHOUT_EFFECT'
   | 'GREEDY_WITHOUT_EFFECT'
-  | 'INNER_CONTIGUITY_OF_GROUP';
+  | 'INNER_CONTIGUITY_OF_GROUP'
+  | 'GROUP_BEGINS_GROUP';
 
 export interface PatternProblem {
   readonly code: PatternProblemCode;

@@ -1,11 +1,17 @@
 import type { KeyValue } from '../rules/rule-set.ts';
 import { type InstantMs, NEVER } from '../time/units.ts';
 import type { CellStore } from './cell-store.ts';
-import { PathNode, type Run, type TakenEvent } from './path.ts';
+import { PathNode, type Run } from './path.ts';
+import { popRun } from './run-heap.ts';
+import type { TakenEvent } from './taken-event.ts';
 
-/** Bytes counted for a node and for a run, beside the events, against `PatternLimits.stateBytes`. */
-export const bytesOfNode = 16;
-export const bytesOfRun = 16;
+/** Bytes counted for a state, a node and a run, beside the events, against `PatternLimits.stateBytes`. */
+export const bytesOfState = 320;
+export const bytesOfNode = 88;
+export const bytesOfRun = 80;
+
+/** The list of a state that had no run yet; shared by all of them, so nothing is ever added to it. */
+const none: Run[] = [];
 
 /**
  * What one key holds for one pattern. Counts the uses of nodes and events, so that it is known at any time how much is
@@ -14,34 +20,35 @@ export const bytesOfRun = 16;
  * The permanent start run of Flink is not among `runs`: it sorts after all others, so it is simply taken last.
  */
 export class PatternState {
-  readonly key: KeyValue;
+  // What every event looks at stands first, so that it is near each other in memory.
+  /** When time next changes something; `NEVER` when it does not. */
+  due: InstantMs = NEVER;
   /**
    * The partial matches, in the order in which they look at an event: a heap by beginning, or, when the automaton is
    * `ordered`, sorted by beginning. Entries before `head` are gone.
    */
-  runs: Run[] = [];
+  runs: Run[] = none;
   head = 0;
+  readonly key: KeyValue;
   /** Complete matches that wait for partial matches which began earlier: a heap by beginning. */
-  held: Run[] = [];
-  /** When time next changes something; `NEVER` when it does not. */
-  due: InstantMs = NEVER;
-  nextOrdinal = 0;
-  nextNode = 0;
-  nodeCount = 0;
+  held: Run[] = none;
   /** How many runs wait in each state; undefined when not known. Kept only where there are many. */
   counts: Int32Array | undefined = undefined;
-  /** Position that `runs[0]` has since the state became large; positions only grow when runs leave at the front. */
-  runsBase = 0;
+  /** Where the parts of a large state are stored; undefined while the state is small. */
+  store: CellStore | undefined = undefined;
+  nextOrdinal = 0;
+  nodeCount = 0;
   /** Something changed since the last save. */
   changed = false;
   /** Cell 0 exists. */
   saved = false;
-  /** Where the parts of a large state are stored; undefined while the state is small. */
-  store: CellStore | undefined = undefined;
   #bytes = 0;
-
   /** How many ways the pattern has of keeping an event's data. */
   readonly variants: number;
+  /** Number of the next node of a large state. */
+  nextNode = 0;
+  /** Position that `runs[0]` has since the state became large; positions only grow when runs leave at the front. */
+  runsBase = 0;
 
   constructor(key: KeyValue, variants: number) {
     this.key = key;
@@ -56,28 +63,24 @@ export class PatternState {
     return this.runs.length === this.head && this.held.length === 0;
   }
 
-  /** Bytes held, as counted against the limit. */
+  /** Bytes held, as counted against the limit: about what they take in memory, rather more than less. */
   get bytes(): number {
-    return this.#bytes + (this.runCount + this.held.length) * bytesOfRun;
+    if (this.isEmpty) return 0;
+    return bytesOfState + this.#bytes + (this.runCount + this.held.length) * bytesOfRun;
   }
 
   extend(parent: PathNode | undefined, step: number, event: TakenEvent): PathNode {
-    const node = new PathNode(step, event, parent, this.nextNode++);
-    this.adopt(node);
-    return node;
-  }
-
-  /** Counts a node that is not yet counted; its parent must be. */
-  adopt(node: PathNode): void {
-    const { event, parent } = node;
+    const { store } = this;
+    const node = new PathNode(step, event, parent, store === undefined ? -1 : this.nextNode++);
     if (parent !== undefined) parent.uses++;
     if (event.uses++ === 0) {
       this.#bytes += event.bytes;
-      this.store?.addEvent(event);
+      store?.addEvent(event);
     }
     this.nodeCount++;
     this.#bytes += bytesOfNode;
-    this.store?.addNode(node);
+    store?.addNode(node);
+    return node;
   }
 
   hold(node: PathNode): void {
@@ -99,17 +102,38 @@ export class PatternState {
     }
   }
 
-  /** Puts `next` in place of the runs there are. */
-  replaceRuns(next: Run[]): void {
-    if (this.store !== undefined) {
-      let same = 0;
-      while (same < next.length && next[same] === this.runs[this.head + same]) same++;
-      this.store.runsChangedFrom(this.runsBase + this.head + same);
-    }
+  /** Makes room for a run where there was never one: exactly that much, because mostly there is no second. */
+  addFirstRun(run: Run): boolean {
+    if (this.runs !== none) return false;
+    this.runs = [run];
+    return true;
+  }
+
+  /** The list of held matches, to be added to. */
+  get heldToAdd(): Run[] {
+    if (this.held === none) this.held = [];
+    return this.held;
+  }
+
+  /** Runs at `place` in `runs` and behind it are not what they were. */
+  runsChangedFrom(place: number): void {
+    this.counts = undefined;
+    this.store?.runsChangedFrom(this.runsBase + place);
+  }
+
+  /** Puts `next` in place of the runs there are; up to before `changedFrom` in `runs` they are the same. */
+  replaceRuns(next: Run[], changedFrom = this.#firstOther(next)): void {
+    this.runsChangedFrom(changedFrom);
     this.runsBase += this.head;
     this.runs = next;
     this.head = 0;
-    this.counts = undefined;
+  }
+
+  #firstOther(next: readonly Run[]): number {
+    if (this.store === undefined) return this.head;
+    let same = 0;
+    while (same < next.length && next[same] === this.runs[this.head + same]) same++;
+    return this.head + same;
   }
 
   /** Nothing is held, so there is nothing that the counters order. */
@@ -120,7 +144,9 @@ export class PatternState {
 
   /** Removes the first run of an ordered list. */
   shiftRun(): Run {
-    const run = this.runs[this.head++]!;
+    const run = this.runs[this.head]!;
+    // Nobody looks before `head`, and what stood there must not be kept alive.
+    (this.runs as (Run | undefined)[])[this.head++] = undefined;
     if (this.counts !== undefined) this.counts[run.state]!--;
     if (this.head === this.runs.length) {
       this.runsBase += this.head;
@@ -131,6 +157,13 @@ export class PatternState {
       this.runs = this.runs.slice(this.head);
       this.head = 0;
     }
+    return run;
+  }
+
+  /** Removes the first run of a heap. */
+  popRun(): Run {
+    const run = popRun(this.runs);
+    this.runsChangedFrom(0);
     return run;
   }
 }

@@ -1,10 +1,11 @@
 import type { InstantMs } from '../time/units.ts';
 import type { Automaton } from './automaton.ts';
 import type { Listener } from './listener.ts';
-import { compareEvents, compareRuns, type PathNode, type Run, type TakenEvent } from './path.ts';
+import { compareRuns, type PathNode, type Run } from './path.ts';
 import type { AfterMatch } from './pattern.ts';
 import type { PatternState } from './pattern-state.ts';
 import { heapify, popRun, pushRun } from './run-heap.ts';
+import { compareEvents, type TakenEvent } from './taken-event.ts';
 
 /** `skipToFirst` or `skipToLast` with `throwOnMiss` found nothing to skip to. The rule fails for this key. */
 export class SkipTargetMissing extends Error {
@@ -21,6 +22,27 @@ export class SkipTargetMissing extends Error {
 }
 
 /**
+ * `release` for one completed match, which mostly nothing holds back.
+ * @returns true when runs were dropped
+ */
+export function releaseOne(
+  automaton: Automaton,
+  state: PatternState,
+  completed: Run,
+  time: InstantMs,
+  listener: Listener,
+): boolean {
+  const { afterMatch, steps } = automaton.pattern;
+  const earliest = state.runs[state.head];
+  const waits = afterMatch.kind !== 'noSkip' && earliest !== undefined && compareRuns(earliest, completed) < 0;
+  if (state.held.length > 0 || waits) return release(automaton, state, [completed], time, listener);
+  const { node } = completed;
+  const pruned = skip(automaton, state, skipsUntil(afterMatch, node, steps));
+  emit(state, node, time, listener);
+  return pruned;
+}
+
+/**
  * Emits what completed, as far as `afterMatch` allows: under a skip strategy a match waits for every partial match that
  * began strictly earlier, because that one may yet complete and skip over it.
  * @returns true when runs were dropped
@@ -33,12 +55,12 @@ export function release(
   listener: Listener,
 ): boolean {
   const { afterMatch } = automaton.pattern;
-  const { held } = state;
-  if (completed.length === 0 && held.length === 0) return false;
-  if (afterMatch.kind === 'noSkip' && (completed.length === 1 || automaton.ordered)) {
+  if (completed.length === 0 && state.held.length === 0) return false;
+  if (afterMatch.kind === 'noSkip' && automaton.ordered) {
     for (const { node } of completed) emit(state, node, time, listener);
     return false;
   }
+  const held = state.heldToAdd;
   // Two queues one after the other, as in Flink: the order among matches of one beginning depends on both.
   if (completed.length === 1) {
     pushRun(held, completed[0]!);
@@ -54,11 +76,7 @@ export function release(
     if (afterMatch.kind !== 'noSkip' && earliest !== undefined && compareRuns(earliest, held[0]!) < 0) break;
     const { node } = popRun(held);
     state.store?.heldChanged();
-    const until = skipsUntil(afterMatch, node, automaton.pattern.steps);
-    if (until !== undefined) {
-      const inclusive = afterMatch.kind === 'skipToNext' || afterMatch.kind === 'skipPastLastEvent';
-      if (prune(state, until, inclusive, automaton.ordered)) pruned = true;
-    }
+    if (skip(automaton, state, skipsUntil(afterMatch, node, automaton.pattern.steps))) pruned = true;
     emit(state, node, time, listener);
   }
   return pruned;
@@ -104,6 +122,13 @@ function firstOf(path: PathNode): TakenEvent {
   let first = path.event;
   for (let at = path.parent; at !== undefined; at = at.parent) if (compareEvents(at.event, first) < 0) first = at.event;
   return first;
+}
+
+/** Gives up what the strategy skips; true when runs were dropped. */
+function skip({ pattern, ordered }: Automaton, state: PatternState, until: TakenEvent | undefined): boolean {
+  if (until === undefined) return false;
+  const { kind } = pattern.afterMatch;
+  return prune(state, until, kind === 'skipToNext' || kind === 'skipPastLastEvent', ordered);
 }
 
 /** Drops the partial and the held matches that began before `until`, or with it when `inclusive`. */

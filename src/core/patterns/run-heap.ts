@@ -4,9 +4,13 @@ import { compareRuns, type Run } from './path.ts';
 // (java.util.PriorityQueue): among runs that begin with the same event the arrangement decides which comes first, and
 // under a skip strategy that decides which match there is. Equal elements must therefore never be swapped needlessly.
 
-/** Returns where the run went. */
-export function pushRun(heap: Run[], run: Run): number {
-  let at = heap.push(run) - 1;
+export function pushRun(heap: Run[], run: Run): void {
+  placeRun(heap, heap.push(run) - 1, run);
+}
+
+/** Puts the run at `free`, behind a heap of that length, and up from there; returns where it went. */
+export function placeRun(heap: Run[], free: number, run: Run): number {
+  let at = free;
   while (at > 0) {
     const above = (at - 1) >>> 1;
     const parent = heap[above]!;

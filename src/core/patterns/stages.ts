@@ -5,6 +5,12 @@ export function isBan(stage: Stage): stage is NotStage {
   return stage.kind === 'not' && stage.contiguity === 'relaxed';
 }
 
+/** True when a ban stands before the stage at `at`, with nothing but optional stages between. */
+export function isAfterBan(stages: readonly Stage[], at: number): boolean {
+  const before = stages.slice(0, at).findLast((stage) => !('quantifier' in stage && stage.quantifier.optional));
+  return before !== undefined && isBan(before);
+}
+
 /** True when the stage can be passed without taking an event. */
 export function canBeEmpty(stage: Stage): boolean {
   switch (stage.kind) {

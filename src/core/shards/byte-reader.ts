@@ -1,3 +1,5 @@
+import { knownText } from './known-texts.ts';
+
 /** Reads what `ByteWriter` wrote. Reading past the end is a RangeError: the bytes are not what they claim to be. */
 export class ByteReader {
   private readonly buffer: Buffer;
@@ -43,6 +45,15 @@ export class ByteReader {
     const length = this.varint();
     this.check(length);
     const value = this.buffer.toString('utf8', this.at, this.at + length);
+    this.at += length;
+    return value;
+  }
+
+  /** As `text`, for texts that come again and again: equal ones are mostly one string. */
+  name(): string {
+    const length = this.varint();
+    this.check(length);
+    const value = knownText(this.buffer, this.at, this.at + length);
     this.at += length;
     return value;
   }

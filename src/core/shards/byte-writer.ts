@@ -44,7 +44,7 @@ export class ByteWriter {
     if (short < 0x80) {
       // One byte is enough for the length, so write the text first and the length after it.
       this.room(1 + short);
-      const written = this.buffer.write(value, this.length + 1, 'utf8');
+      const written = this.ascii(value) ? value.length : this.buffer.write(value, this.length + 1, 'utf8');
       this.buffer[this.length] = written;
       this.length += 1 + written;
       return;
@@ -55,10 +55,44 @@ export class ByteWriter {
     this.length += this.buffer.write(value, this.length, 'utf8');
   }
 
+  /** Writes a short text one byte further on, which costs less than to call the encoder; false when it is not ASCII. */
+  private ascii(value: string): boolean {
+    const { buffer } = this;
+    const start = this.length + 1;
+    for (let at = 0; at < value.length; at += 1) {
+      const code = value.charCodeAt(at);
+      if (code >= 0x80) return false;
+      buffer[start + at] = code;
+    }
+    return true;
+  }
+
   /** Bytes with their length in front. */
   bytes(value: Uint8Array): void {
     this.varint(value.length);
     this.raw(value);
+  }
+
+  /** Begins bytes with their length in front that are written piece by piece; the answer is for `end`. */
+  begin(): number {
+    this.byte(0);
+    return this.length;
+  }
+
+  end(start: number): void {
+    const bytes = this.length - start;
+    if (bytes < 0x80) {
+      this.buffer[start - 1] = bytes;
+      return;
+    }
+    // The length needs more room than was left for it.
+    let more = 0;
+    for (let rest = bytes; rest >= 0x80; rest = Math.floor(rest / 0x80)) more += 1;
+    this.room(more);
+    this.buffer.copyWithin(start + more, start, this.length);
+    this.length = start - 1;
+    this.varint(bytes);
+    this.length += bytes;
   }
 
   /** Bytes without their length. */
@@ -66,6 +100,12 @@ export class ByteWriter {
     this.room(value.length);
     this.buffer.set(value, this.length);
     this.length += value.length;
+  }
+
+  /** The bytes of `value` at `from` to before `to`, without their length. */
+  part(value: Uint8Array, from: number, to: number): void {
+    this.room(to - from);
+    for (let at = from; at < to; at += 1) this.buffer[this.length++] = value[at]!;
   }
 
   /** A copy of all that was written; the writer can be used again after `reset`. */

@@ -91,7 +91,7 @@ export interface Flooded {
 /** @param looks how often memory and cells are looked at, evenly over the events */
 export async function flood(given: Flood, wanted: number, seed: number, looks: number): Promise<Flooded> {
   const flooded = pour(given, Math.min(wanted, given.most), seed, looks);
-  // Until then a frame of the stack, or a compiler at work, may still hold the state.
+  // Until then a frame of the stack may still hold the state.
   await nextTurn();
   // What is left without the state is not the state's: compiled code, buffers that all keys share.
   return { ...flooded, memoryBytes: flooded.memoryBytes - memoryInUse() };
@@ -141,14 +141,13 @@ function pour({ pattern, type, text }: Flood, events: number, seed: number, look
   return { events, bound: explainBound(automaton), dropped, partialMatches, countedBytes, storedBytes, memoryBytes };
 }
 
-let collect: (() => void) | undefined;
+setFlagsFromString('--expose-gc');
+// A compiler at work beside us would keep alive what the code that it compiles has seen.
+setFlagsFromString('--no-concurrent-recompilation');
+const collect = runInNewContext('gc') as () => void;
 
 /** Bytes in use after a full collection. */
 function memoryInUse(): number {
-  if (collect === undefined) {
-    setFlagsFromString('--expose-gc');
-    collect = runInNewContext('gc') as () => void;
-  }
   collect();
   collect();
   const { heapUsed, arrayBuffers } = process.memoryUsage();

@@ -1,10 +1,11 @@
 import type { Behaviour, Output } from '../../../../src/core/behaviours/behaviour.ts';
 import type { Event } from '../../../../src/core/events/event.ts';
 import { type Automaton, compilePattern } from '../../../../src/core/patterns/automaton.ts';
-import type { Pattern } from '../../../../src/core/patterns/pattern.ts';
+import type { Pattern, Taken } from '../../../../src/core/patterns/pattern.ts';
 import { patternBehaviour } from '../../../../src/core/patterns/pattern-behaviour.ts';
 import type { PatternState } from '../../../../src/core/patterns/pattern-state.ts';
 import { SkipTargetMissing } from '../../../../src/core/patterns/release.ts';
+import { allStages } from '../../../../src/core/patterns/stages.ts';
 import { instant } from '../../../../src/core/time/units.ts';
 import { describe } from '../collect.ts';
 import { enumerateMatches } from '../enumerator/enumerate.ts';
@@ -50,12 +51,15 @@ export function judge(pattern: Pattern, events: readonly Event[], end: number, s
     JSON.stringify(expected) === JSON.stringify(got) ? undefined : { kind: 'disagreed', between, expected, got };
   const once = byEngine(behaviour, events, end, (at) => at === stop);
   const always = byEngine(behaviour, events, end, () => true);
+  const fitting = compiled.automaton.noticesUnfitEvents ? events : events.filter((event) => fitsAny(pattern, event));
+  const without = fitting.length < events.length ? byEngine(behaviour, fitting, end, () => false).said : engine.said;
   const enumerated = isDeclarative(pattern) ? byEnumerator(pattern, events, end) : undefined;
   const withoutSkipping = enumerated && matchesWithoutSkipping(pattern, events, end);
   return (
     different('literal interpreter and engine', literal, engine) ??
     different(`engine and engine resumed after event ${stop}`, engine, once) ??
     different('engine and engine resumed after every event', engine, always) ??
+    different('engine and engine without events that it takes no notice of', engine.said, without) ??
     (enumerated && different('enumerator and engine without skipping', enumerated, withoutSkipping)) ?? {
       kind: 'agreed',
       answer: engine,
@@ -63,6 +67,17 @@ export function judge(pattern: Pattern, events: readonly Event[], end: number, s
     }
   );
 }
+
+/** Whether the event by itself lets any condition of the pattern be true. */
+function fitsAny({ stages }: Pattern, event: Event): boolean {
+  return [...allStages(stages)].some((stage) => {
+    const where = stage.kind === 'step' || stage.kind === 'not' ? [stage.where] : [];
+    const until = 'quantifier' in stage && stage.quantifier.until !== undefined ? [stage.quantifier.until] : [];
+    return [...where, ...until].some((one) => one?.stateless !== true || one(event, nothingTaken, 'key'));
+  });
+}
+
+const nothingTaken: Taken = { events: () => [], count: () => 0, first: () => undefined, last: () => undefined };
 
 function behaviourOf({ automaton }: { readonly automaton: Automaton }): Behaviour<PatternState> {
   return patternBehaviour({ automaton, emit: () => undefined });
