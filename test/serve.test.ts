@@ -140,3 +140,48 @@ for (const server of await servers()) {
     }
   });
 }
+
+const ABSENCE = `
+rule: not-paid
+from: orders
+key: event.order
+pattern:
+  - begin: placed
+    type: Placed
+  - notFollowedBy: paid
+    type: Paid
+within: 3s
+emit: {order: "\${key}"}
+`;
+
+for (const server of await servers()) {
+  t.test(`on the ${server.name} nats-server a pending absence fires though no further event comes`, async (t) => {
+    const folder = t.testdir({ 'not-paid.yaml': ABSENCE });
+    const deployment = await deploy(t, server, {
+      ...QUICK,
+      sources: {
+        orders: { stream: 'ORDERS', start: 'beginning', time: 'event.at', type: 'event.type', idleAfter: '1s' },
+      },
+      rules: [join(folder, 'not-paid.yaml')],
+    });
+    await deployment.createStream('ORDERS', 'orders.>');
+    const serving = deployment.serve();
+    await deployment.caughtUp(serving, 0);
+    // Yesterday by its own time: what counts is what elapses after the last event.
+    const placed = Date.now() - 86_400_000;
+    for (const [order, at] of [
+      ['a', placed],
+      ['b', placed + 500],
+    ] as const) {
+      deployment.link.client.publish('orders.new', JSON.stringify({ type: 'Placed', order, at }));
+    }
+    await until(async () => (await deployment.storedCount()) === 2);
+    const matches = await deployment.storedMatches();
+    t.same(matches.map(({ data, time }) => [data.key, Date.parse(time)]).sort(), [
+      ['a', placed + 3000],
+      ['b', placed + 3500],
+    ]);
+    serving.child.kill('SIGTERM');
+    t.equal(await serving.ended(), 0);
+  });
+}
