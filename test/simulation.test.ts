@@ -1,9 +1,10 @@
 import { randomInt } from 'node:crypto';
 import t from 'tap';
 import { check } from './simulation/checker.ts';
+import { PlainClock } from './simulation/plain-clock.ts';
 import { outcomesOf, type Placed, type PlainRule } from './simulation/plain-rule.ts';
 import { violationReport } from './simulation/report.ts';
-import { PLAIN_RULES } from './simulation/rules.ts';
+import { SHAPES } from './simulation/shapes.ts';
 import { type SimulationResult, simulate } from './simulation/simulate.ts';
 import type { Stored, StoredMessage } from './simulation/store.ts';
 
@@ -27,6 +28,7 @@ t.test('crashes, pauses, lost and late answers neither lose, double nor reorder 
   const fresh = randomInt(2 ** 40);
   t.comment(`fresh seeds from ${fresh}`);
   let faults = 0;
+  const inPlay = new Set<string>();
   const seeds = [
     ...Array.from({ length: FIXED_SEEDS }, (_, n) => n + 1),
     ...Array.from({ length: FRESH_SEEDS }, (_, n) => fresh + n),
@@ -34,13 +36,21 @@ t.test('crashes, pauses, lost and late answers neither lose, double nor reorder 
   for (const seed of seeds) {
     const result = await simulate(seed);
     faults += result.strikes.total;
+    for (const name of playedIn(result)) inPlay.add(name);
     if (result.violations.length > 0) t.fail(violationReport(result, 60));
   }
   t.ok(faults > 5 * seeds.length, `${faults} faults took effect`);
+  const kinds = ['match', 'timeout', 'late', 'limit', 'failed', 'two clocks', 'silence', 'two sources', 'one machine'];
+  t.same(
+    [...SHAPES.map(({ name }) => name), ...kinds].filter((name) => !inPlay.has(name)),
+    [],
+    'everything was in play',
+  );
 });
 
 t.test('the checker finds', async (t) => {
-  const { stored, expected, violations } = await runWith(['sim.match.', 'sim.shard.', 'sim.journal.']);
+  const needed = ['sim.match.', 'sim.shard.', 'sim.journal.', 'sim.side.'];
+  const { stored, scenario, expected, violations } = await runWith(needed);
   t.same(violations, []);
   const subject = (start: string) => subjectOf(stored, start)!;
   const match = subject('sim.match.');
@@ -48,7 +58,7 @@ t.test('the checker finds', async (t) => {
     new Map([...stored, [name, change([...stored.get(name)!])]]);
   const finds = (what: string, damaged: Stored, wanted: RegExp) =>
     t.ok(
-      check(damaged, expected).some((violation) => wanted.test(violation)),
+      check(damaged, scenario.sources, expected).some((violation) => wanted.test(violation)),
       what,
     );
 
@@ -78,6 +88,11 @@ t.test('the checker finds', async (t) => {
     /came before its commit/,
   );
   finds(
+    'a side output that is missing',
+    changed(subject('sim.side.'), (all) => all.slice(0, -1)),
+    /is missing/,
+  );
+  finds(
     'lost dead letters',
     new Map([...stored].filter(([name]) => !name.startsWith('sim.dead.'))),
     /dead letters: missing/,
@@ -88,6 +103,11 @@ t.test('the checker finds', async (t) => {
     /the one before it ends at/,
   );
   finds(
+    'a watermark that goes back',
+    changed(subject('sim.shard.'), (all) => [...all, all[0]!]),
+    /takes back|goes backwards|begins after/,
+  );
+  finds(
     'a commit that is missing',
     changed(subject('sim.journal.'), (all) => all.toSpliced(1, 1)),
     /calls itself/,
@@ -96,38 +116,256 @@ t.test('the checker finds', async (t) => {
 });
 
 t.test('the plain meaning of the rules is what their documentation says', async (t) => {
-  const events = (...list: readonly [string, number, number?][]): Placed[] =>
-    list.map(([type, time, n = 0], at) => ({ seq: at + 1, index: 0, time, value: { type, ts: time, n } }));
-  const rule = (name: string): PlainRule => PLAIN_RULES.find((one) => one.name === name)!;
-  const said = (name: string, list: Placed[], upto = 0) =>
-    outcomesOf(rule(name), list, upto).map(
-      ({ kind, steps }) =>
-        `${kind} ${steps.map(({ refs }) => refs.map((ref) => ref.split('.')[0]).join('+')).join(' ')}`,
-    );
+  type Plain = readonly [type: string, time: number, n?: number, poison?: 'before' | 'after'];
+  const events = (list: readonly Plain[]): Placed[] =>
+    list.map(([type, time, n = 0, poison], at) => ({
+      source: 's',
+      seq: at + 1,
+      index: 0,
+      time,
+      value: { type, ts: time, n, k: 'k', u: 'u', shop: 1, ...(poison && { poison }) },
+    }));
+  const rule = (name: string): PlainRule => {
+    const { plain } = SHAPES.find((shape) => shape.name === name)!;
+    return { ...plain, name, sources: ['s'], key: ['k'], saysLate: false, faulty: true };
+  };
+  const said = (name: string, list: readonly Plain[], upto = 0) => {
+    const numbers = (steps: readonly { readonly refs: readonly string[] }[]) =>
+      steps.map(({ refs }) => refs.map((ref) => /\d+/.exec(ref)![0]).join('+')).join(' ');
+    const { outcomes, dead } = outcomesOf(rule(name), events(list), upto);
+    return [
+      ...outcomes.map(({ kind, steps, time }) => `${kind} ${numbers(steps)} @${time}`),
+      ...dead.map(({ cause, steps }) => `${cause} ${numbers(steps)}`),
+    ];
+  };
+  const means = (sentence: string, name: string, list: readonly Plain[], wanted: readonly string[], upto?: number) =>
+    t.same(said(name, list, upto), wanted, sentence);
 
-  t.test('a greedy loop takes all there are, and the match ends what began inside it', async (t) => {
-    t.same(said('break-in', events(['Fail', 0], ['Fail', 1], ['Fail', 2], ['Ok', 3, 1], ['Ok', 4, 1])), [
-      'match 1+2+3 4',
-    ]);
-  });
-  t.test('an event exactly at the limit is outside', async (t) => {
-    t.same(said('three-fails', events(['Fail', 0], ['Fail', 1], ['Fail', 2999])), ['match 1+2+3']);
-    t.same(said('three-fails', events(['Fail', 0], ['Fail', 1], ['Fail', 3000])), []);
-  });
-  t.test('`next` wants the very next event of the key', async (t) => {
-    t.same(said('at-once', events(['Fail', 0], ['Ok', 1], ['Fail', 2], ['Noise', 3], ['Ok', 4])), ['match 1 2']);
-  });
-  t.test('without skipping every beginning goes its own way', async (t) => {
-    t.same(said('bought', events(['Add', 0], ['Add', 0, 5], ['Try', 1, 5], ['Buy', 2])), [
-      'match 1 3 4',
-      'match 2 3 4',
-    ]);
-  });
-  t.test('what runs out of time says so once time has come to its limit', async (t) => {
-    t.same(said('left', events(['Add', 0], ['Add', 1]), 2000), ['timeout 1']);
-    t.same(said('left', events(['Add', 0], ['Buy', 1999]), 9999), ['match 1 2']);
-  });
+  means(
+    'a greedy loop takes all there are, and the match ends what began inside it',
+    'tries',
+    [
+      ['Try', 0],
+      ['Try', 1],
+      ['Try', 2],
+      ['Close', 3, 1],
+      ['Close', 4, 1],
+    ],
+    ['match 1+2+3 4 @3'],
+  );
+  means(
+    'an event just before the limit is inside',
+    'three',
+    [
+      ['Try', 0],
+      ['Try', 1],
+      ['Try', 2999],
+    ],
+    ['match 1+2+3 @2999'],
+  );
+  means(
+    'an event exactly at the limit is outside',
+    'three',
+    [
+      ['Try', 0],
+      ['Try', 1],
+      ['Try', 3000],
+    ],
+    [],
+  );
+  means(
+    '`next` wants the very next event of the key',
+    'at-once',
+    [
+      ['Try', 0],
+      ['Close', 1],
+      ['Try', 2],
+      ['Noise', 3],
+      ['Close', 4],
+    ],
+    ['match 1 2 @1'],
+  );
+  means(
+    'without skipping every beginning goes its own way',
+    'path',
+    [
+      ['Open', 0],
+      ['Open', 0, 5],
+      ['Try', 1, 5],
+      ['Close', 2],
+    ],
+    ['match 1 3 4 @2', 'match 2 3 4 @2'],
+  );
+  means(
+    'what runs out of time says so once time has come to its limit',
+    'left',
+    [
+      ['Open', 0],
+      ['Open', 1],
+    ],
+    ['timeout 1 @2000'],
+    2000,
+  );
+  means(
+    'an absence is a match when time has come to its limit',
+    'unclosed',
+    [
+      ['Open', 0],
+      ['Open', 100],
+      ['Close', 1550],
+    ],
+    ['match 1 @1500'],
+    9999,
+  );
+  means(
+    'what does not get as far as the absence times out, and what is forbidden ends the rest without a word',
+    'abandoned',
+    [
+      ['Open', 0],
+      ['Try', 1],
+      ['Close', 2],
+      ['Open', 3],
+    ],
+    ['timeout 4 @2003'],
+    9999,
+  );
+  means(
+    'a group takes its steps again and again',
+    'rounds',
+    [
+      ['Open', 0],
+      ['Try', 1],
+      ['Try', 2],
+      ['Open', 3],
+      ['Try', 4],
+      ['Close', 5],
+    ],
+    ['match 1+4 2+5 6 @5'],
+  );
+  means(
+    'one of several ways is enough',
+    'either',
+    [
+      ['Open', 0],
+      ['Noise', 1],
+      ['Try', 2],
+      ['Close', 3],
+    ],
+    ['match 1 2 4 @3'],
+  );
+  means(
+    'all of several come in any order',
+    'any-order',
+    [
+      ['Try', 0],
+      ['Close', 1],
+      ['Open', 2],
+      ['Close', 3],
+    ],
+    ['match 1 3 4 @3'],
+  );
+  means(
+    'with one partial match too many the oldest goes',
+    'newest-two',
+    [
+      ['Open', 0],
+      ['Open', 1],
+      ['Open', 2],
+      ['Close', 3],
+    ],
+    ['match 2 4 @3', 'match 3 4 @3'],
+  );
+  means(
+    'or the newest becomes a dead letter',
+    'first-two',
+    [
+      ['Open', 0],
+      ['Open', 1],
+      ['Open', 2],
+      ['Try', 3],
+      ['Close', 4],
+    ],
+    ['match 1 4 5 @4', 'match 2 4 5 @4', 'limit 3'],
+  );
+  means(
+    'skipToNext leaves one match for each beginning',
+    'each-first',
+    [
+      ['Try', 0],
+      ['Try', 1],
+      ['Close', 2],
+    ],
+    ['match 1+2 3 @2', 'match 2 3 @2'],
+  );
+  means(
+    'skipToLast gives up what began before the last event of the step',
+    'from-last',
+    [
+      ['Open', 0],
+      ['Try', 1],
+      ['Open', 2],
+      ['Try', 3],
+      ['Close', 4],
+    ],
+    ['match 1 2+4 5 @4'],
+  );
+  means(
+    'a match waits for what began before it, until that is decided',
+    'in-turn',
+    [
+      ['Open', 0, 1],
+      ['Open', 1, 9],
+      ['Close', 2, 9],
+    ],
+    ['match 2 3 @3000', 'timeout 1 @3000'],
+    3000,
+  );
+  means(
+    'a rule that fails begins afresh, and what it said before stays said',
+    'left',
+    [
+      ['Open', 0],
+      ['Try', 1],
+      ['Open', 2, 0, 'before'],
+      ['Close', 3],
+      ['Open', 4],
+      ['Close', 5, 0, 'after'],
+    ],
+    ['match 5 6 @5', 'failed 3', 'failed 6'],
+  );
 });
+
+t.test('the plain clock is what the documentation of event time says', async (t) => {
+  const source = { name: 's', disorder: 100, idleAfter: Number.POSITIVE_INFINITY, clocks: [0] };
+  const one = new PlainClock(source);
+  t.equal(one.watermark, Number.NEGATIVE_INFINITY);
+  one.observe('', 5000);
+  one.observe('', 4000);
+  t.equal(one.watermark, 4900, 'the latest time less the disorder');
+  const two = new PlainClock({ ...source, clocks: [0, 60_000] });
+  two.observe('a', 1000);
+  two.observe('b', 61_000);
+  two.observe('a', 2900);
+  t.equal(two.watermark, Number.NEGATIVE_INFINITY, 'nothing is promised until the publishers are known');
+  two.observe('a', 3000);
+  t.equal(two.watermark, 2900, 'the least of the publishers');
+  two.observe('b', 99_000);
+  t.equal(two.watermark, 2900);
+});
+
+/** Names of what was there to be seen in a run. */
+function playedIn({ scenario, expected }: SimulationResult): string[] {
+  const { rules, sources, oneMachine } = scenario;
+  return [
+    ...rules.map(({ name }) => SHAPES.find((shape) => name.startsWith(`${shape.name}-`))!.name),
+    ...[...expected.outcomes.values()].map(([first]) => first!.kind),
+    ...expected.dead.map((name) => / (limit|failed) /.exec(name)?.[1] ?? ''),
+    ...(rules.some((rule) => rule.sources.length > 1) ? ['two sources'] : []),
+    ...(sources.some(({ clocks }) => clocks.length > 1) ? ['two clocks'] : []),
+    ...(sources.some(({ idleAfter }) => Number.isFinite(idleAfter)) ? ['silence'] : []),
+    ...(oneMachine ? ['one machine'] : []),
+  ];
+}
 
 /** The first run that has a subject with a few messages for each of these beginnings, and a dead letter. */
 async function runWith(starts: readonly string[]): Promise<SimulationResult> {

@@ -29,7 +29,7 @@ export function checkJournals(stored: Stored): string[] {
     }
   }
   for (const [subject, messages] of stored) {
-    if (!subject.startsWith(`${prefix}.match.`) && !subject.startsWith(`${prefix}.side.`)) continue;
+    if (!RELAYED.some((kind) => subject.startsWith(`${prefix}.${kind}.`))) continue;
     messages.forEach((message, at) => {
       const source = committed.get(`${subject} ${at + 1}`);
       if (source === undefined) violations.push(`${subject}: message ${at + 1} is in no commit`);
@@ -41,6 +41,8 @@ export function checkJournals(stored: Stored): string[] {
   }
   return violations;
 }
+
+const RELAYED = ['match', 'side', 'dead.shard'];
 
 /** The commits that count: of one in parts, the last part is there and nothing was begun in between. */
 function* commitsOf(messages: readonly StoredMessage[]): Generator<{ commit: Commit; arrival: number }> {

@@ -2,7 +2,7 @@ import { type Corral, createCorral, type Settings } from '../../src/corral.ts';
 import { Life, type World } from './life.ts';
 import { portsOf } from './life-ports.ts';
 import type { SeededRandom } from './random.ts';
-import { RULE_COUNT, simulatedRules } from './rules.ts';
+import type { SimulatedRules } from './rules.ts';
 import { KEYS } from './workload.ts';
 
 /** A node: a name that stays, and the life it lives now, if any. */
@@ -21,13 +21,15 @@ export class Cluster {
   readonly complaints: string[] = [];
   private readonly world: World;
   private readonly settings: Omit<Settings, 'node' | 'rules'>;
+  private readonly rules: SimulatedRules;
   private readonly random: SeededRandom;
   private readonly nodes: readonly Node[];
   private readonly lives: Life[] = [];
 
-  constructor(world: World, settings: Omit<Settings, 'node' | 'rules'>, count: number) {
+  constructor(world: World, settings: Omit<Settings, 'node' | 'rules'>, rules: SimulatedRules, count: number) {
     this.world = world;
     this.settings = settings;
+    this.rules = rules;
     this.random = world.random.fork();
     this.nodes = Array.from({ length: count }, (_, n) => ({ name: `n${n + 1}`, lives: 0, now: undefined }));
     for (const node of this.nodes) world.time.after(this.random.between(0, 300), () => this.start(node));
@@ -38,7 +40,7 @@ export class Cluster {
     const life = new Life(this.world, `${node.name}.${node.lives}`);
     this.lives.push(life);
     // Nodes need not have been given their rule files in the same order.
-    const rules = simulatedRules(this.random.integer(0, RULE_COUNT - 1));
+    const rules = this.rules.beginningWith(this.random.integer(0, this.rules.count - 1));
     const corral = createCorral(portsOf(life), { ...this.settings, rules, node: node.name });
     node.now = { life, corral, draining: false };
     life.crashed = () => this.gone(node, life);
@@ -96,6 +98,11 @@ export class Cluster {
   /** Crashes every node that lives. */
   crashAll(): void {
     for (const { now } of this.nodes) now?.life.crash();
+  }
+
+  /** How long it takes until every node that lives and stands still goes on. */
+  get stillPaused(): number {
+    return Math.max(...this.nodes.map(({ now }) => now?.life.stillPaused ?? 0));
   }
 
   /** Why nodes are not ready, for reports of what did not end. */

@@ -1,10 +1,23 @@
 import type { SeededRandom } from './random.ts';
-import { type Fault, type Phase, SITES, type Site, Strikes, siteName } from './sites.ts';
+import { goesIdle, type Scenario } from './scenario.ts';
+import { type Fault, type Phase, SITES, type Site, Strikes, siteName, TIMER } from './sites.ts';
 
 const BUSY = ['shardLog.append', 'journal.append', 'shardLog.next', 'source.next', 'lease.write'];
 
 /** Calls that many runs never come to. */
-const RARE = ['shardLog.close', 'source.close', 'source.sequenceAt', 'lease.release', 'side.append', 'side.last'];
+const RARE = [
+  'shardLog.close',
+  'source.close',
+  'source.sequenceAt',
+  'lease.release',
+  'side.append',
+  'side.last',
+  'shardDead.append',
+  'shardDead.last',
+  'laneClock.append',
+  'laneClock.last',
+  'laneClock.trim',
+];
 
 /** What faults are aimed at: rare calls get more of them, so that each is struck all the same. */
 const AIMS = SITES.flatMap((site) => (RARE.includes(site.call) ? [site, site, site] : [site]));
@@ -28,22 +41,33 @@ export class FaultPlan {
   private readonly kills: number;
   private planned: Planned[];
 
-  /** @param window faults strike up to this time */
-  constructor(random: SeededRandom, window: number) {
+  /**
+   * @param window faults strike up to this time
+   * @param scenario lanes that know more than their records say are struck more often
+   */
+  constructor(random: SeededRandom, window: number, scenario: Scenario) {
+    const silence = scenario.sources.some(goesIdle);
+    const lanes = silence || scenario.sources.some(({ clocks }) => clocks.length > 1);
     this.random = random;
     this.window = window;
-    this.noise = random.pick([0, 0, 0.01, 0.03, 0.1]);
+    this.noise = random.pick(silence ? [0, 0.03, 0.1, 0.2] : [0, 0, 0.01, 0.03, 0.1]);
     this.kills = random.pick([0, 0, 0.02, 0.2]);
     const aimed = (sites: readonly Site[]): Planned => ({
       site: random.pick(sites),
       // Some awaits come only when everything begins.
-      from: random.chance(0.4) ? 0 : random.between(0, window),
+      from: random.chance(silence ? 0.2 : 0.4) ? 0 : random.between(0, window),
       skip: random.chance(0.5) ? 0 : random.integer(1, 6),
     });
     this.planned = [
-      ...Array.from({ length: random.integer(4, 14) }, () => aimed(AIMS)),
+      // Who is never there for long notices no silence.
+      ...Array.from({ length: silence ? random.integer(2, 7) : random.integer(4, 14) }, () => aimed(AIMS)),
       // At awaits that come often, so that no run passes in peace.
-      ...Array.from({ length: 4 }, () => ({ ...aimed(BUSY_SITES), from: random.between(0, window / 2) })),
+      ...Array.from({ length: silence ? 2 : 4 }, () => ({ ...aimed(BUSY_SITES), from: random.between(0, window / 2) })),
+      ...Array.from({ length: lanes ? 3 : 0 }, () => ({
+        ...aimed(scenario.oneMachine ? TIMER_PAUSES : LANE_SITES),
+        from: random.between(0, window),
+      })),
+      ...Array.from({ length: silence ? 2 : 0 }, () => ({ ...aimed(SLOW_READS), from: random.between(0, window) })),
     ];
   }
 
@@ -78,5 +102,12 @@ export class FaultPlan {
 }
 
 const BUSY_SITES = SITES.filter(({ call, fault }) => BUSY.includes(call) && fault !== 'delay');
+
+const LANES = ['shardLog.append', 'journal.append', 'source.caughtUp', 'source.next', 'laneClock.append', TIMER];
+const LANE_SITES = SITES.filter(({ call }) => LANES.includes(call));
+/** What is on its way for long is not there to be read, but it is no silence either. */
+const SLOW_READS = SITES.filter(({ call, fault }) => call === 'source.next' && fault === 'delay');
+/** Where nothing is under way, and so any silence may go on when the node does. */
+const TIMER_PAUSES = SITES.filter(({ call, fault }) => call === TIMER && fault === 'pause');
 
 const isQuiet = (fault: Fault): boolean => fault !== 'crash' && fault !== 'pause';

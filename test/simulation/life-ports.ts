@@ -77,6 +77,8 @@ class RemoteReader implements LogReader {
   /** Read from the store and not given out yet. */
   private readonly held: LogMessage[] = [];
   private closed = false;
+  /** What the store had beyond the last message given out, when it sent that. */
+  pending = 0;
 
   constructor(life: Life, kind: string, detail: string, inner: LogReader) {
     this.life = life;
@@ -91,13 +93,19 @@ class RemoteReader implements LogReader {
 
   async next(): Promise<readonly LogMessage[] | undefined> {
     if (this.closed) return undefined;
-    const count = await this.life.send({
+    const { length, pending } = await this.life.send({
       name: `${this.kind}.next`,
       detail: this.detail,
       act: () => this.fetch(),
     });
-    if (this.closed || count === 0) return undefined;
-    return this.held.splice(0, count);
+    if (this.closed || length === 0) return undefined;
+    this.pending = pending;
+    return this.held.splice(0, length);
+  }
+
+  caughtUp(): Promise<boolean> {
+    const act = async () => this.held.length === 0 && (await this.inner.caughtUp?.()) === true;
+    return this.life.send({ name: `${this.kind}.caughtUp`, detail: this.detail, act });
   }
 
   async close(): Promise<void> {
@@ -109,15 +117,16 @@ class RemoteReader implements LogReader {
     await this.life.send({ name: `${this.kind}.close`, detail: this.detail, act }).catch(() => undefined);
   }
 
-  /** How many messages the next answer holds; 0 at the end. */
-  private async fetch(): Promise<number> {
+  /** How many messages the next answer holds, 0 at the end, and how many the store has beyond them. */
+  private async fetch(): Promise<{ length: number; pending: number }> {
     const { random } = this.life.world;
     if (this.held.length === 0) {
       const messages = await this.inner.next();
-      if (messages === undefined) return 0;
+      if (messages === undefined) return { length: 0, pending: 0 };
       this.held.push(...messages);
     }
-    return random.chance(0.6) ? this.held.length : random.integer(1, this.held.length);
+    const length = random.chance(0.6) ? this.held.length : random.integer(1, this.held.length);
+    return { length, pending: this.held.length - length + (this.inner.pending ?? 0) };
   }
 }
 
@@ -185,13 +194,13 @@ function kindOf(subject: string): SubjectKind {
     case 'shard':
       return 'shardLog';
     case 'lane':
-      return 'laneStart';
+      return subject.endsWith('.clock') ? 'laneClock' : 'laneStart';
     case 'journal':
     case 'match':
     case 'side':
       return kind;
     case 'dead':
-      if (second === 'lane') return 'laneDead';
+      return second === 'lane' ? 'laneDead' : 'shardDead';
   }
   throw new Error(`the simulation has no name for faults at ${subject}`);
 }

@@ -186,7 +186,7 @@ export class Life implements Clock {
     this.note(`${call}:${phase} is struck by ${fault}`);
     if (fault === 'crash') this.crash();
     else if (fault === 'pause')
-      this.pausedUntil = Math.max(this.pausedUntil, time.now + leaseTtl * random.between(1.1, 4));
+      this.pausedUntil = Math.max(this.pausedUntil, time.now + leaseTtl * random.between(PAUSE_LEAST, PAUSE_MOST));
     return fault;
   }
 
@@ -194,7 +194,7 @@ export class Life implements Clock {
     return this.cut || this.pausedUntil > this.world.time.now;
   }
 
-  private get stillPaused(): number {
+  get stillPaused(): number {
     return Math.max(0, this.pausedUntil - this.world.time.now);
   }
 
@@ -208,6 +208,10 @@ export class Life implements Clock {
   }
 }
 
+/** How long a node stands still, in lives of its leases. */
+export const PAUSE_LEAST = 0.6;
+const PAUSE_MOST = 4;
+
 const WRITES = /\.append$|^lease\.write$/;
 
 /** What every port answers when the run is over. */
@@ -216,8 +220,8 @@ export class SimulationEnded extends Error {
 }
 
 function show(result: unknown): string {
-  if (Array.isArray(result)) return `${result.length} items`;
   if (typeof result !== 'object' || result === null) return String(result);
+  if ('length' in result) return `${result.length} items`;
   const { kind, sequence } = result as { kind?: string; sequence?: number };
   return [kind, sequence].filter((part) => part !== undefined).join(' ');
 }

@@ -14,7 +14,7 @@ export function strikesTable(strikes: Strikes): string {
     return `${row.padEnd(width)} ${cells.join(' ')}`;
   });
   const others = NODE_FAULTS.map((fault) => `${fault} ${strikes.counts.get(fault)}`).join(', ');
-  return [head, ...lines, `whole nodes and actors: ${others}`].join('\n');
+  return [head, ...lines, `nodes, leases and actors: ${others}`].join('\n');
 }
 
 /** What is wrong with a run, the last of what happened in it, and how to see it again. */
@@ -22,8 +22,12 @@ export function violationReport({ seed, violations, trace }: SimulationResult, l
   const happened = lines === 0 ? [] : ['the last of what happened:', ...trace.slice(-lines).map((line) => `  ${line}`)];
   return [
     `seed ${seed} violates:`,
-    ...violations.map((violation) => `  ${violation}`),
+    ...violations.slice(0, VIOLATIONS_MAX).map((violation) => `  ${violation}`),
+    ...(violations.length > VIOLATIONS_MAX ? [`  and ${violations.length - VIOLATIONS_MAX} more`] : []),
     ...happened,
     `again: npm run sim -- --seed ${seed}`,
   ].join('\n');
 }
+
+/** One fault can be seen in many ways; the first ones tell enough. */
+const VIOLATIONS_MAX = 12;

@@ -1,164 +1,93 @@
+import type { Behaviour } from '../../src/core/behaviours/behaviour.ts';
 import { compileRules } from '../../src/core/rules/compile-rules.ts';
 import { Problems } from '../../src/core/rules/document.ts';
-import type { RuleSet } from '../../src/core/rules/rule-set.ts';
+import type { CompiledRule, RuleSet } from '../../src/core/rules/rule-set.ts';
 import { readYaml } from '../../src/core/rules/yaml-document.ts';
-import type { PlainRule } from './plain-rule.ts';
+import { NEVER } from '../../src/core/time/units.ts';
+import type { PlainRule, Value } from './plain-rule.ts';
+import type { Scenario } from './scenario.ts';
+import { SHAPES } from './shapes.ts';
 
-/** The rules of the simulation as a user would write them, over the sources `auth` and `pay`. */
-const YAML = `
-rule: break-in
-from: auth
-key: event.ip
-pattern:
-  - begin: guess
-    type: Fail
-    times: {min: 2}
-    greedy: true
-  - followedBy: login
-    type: Ok
-    where: event.n > last(guess).n
-within: 2s
-afterMatch: skipPastLastEvent
-emit: {guesses: "\${size(guess)}", n: "\${login.n}"}
----
-rule: at-once
-from: auth
-key: event.ip
-pattern:
-  - begin: fail
-    type: Fail
-  - next: ok
-    type: Ok
-afterMatch: skipPastLastEvent
-emit: {n: "\${ok.n}"}
----
-rule: three-fails
-from: auth
-key: event.user
-pattern:
-  - begin: fail
-    type: Fail
-    times: 3
-within: 3s
-afterMatch: skipPastLastEvent
-emit: {last: "\${last(fail).n}"}
----
-rule: bought
-from: pay
-key: event.card
-pattern:
-  - begin: added
-    type: Add
-  - followedBy: tried
-    type: Try
-    where: event.n >= added.n
-  - followedBy: bought
-    type: Buy
-within: 6s
-afterMatch: noSkip
-emit: {from: "\${added.n}", to: "\${bought.n}"}
----
-rule: left
-from: pay
-key: [event.card, event.shop]
-pattern:
-  - begin: added
-    type: Add
-  - followedBy: bought
-    type: Buy
-within: 2s
-afterMatch: skipPastLastEvent
-onTimeout: emit
-emit: {n: "\${added.n}"}
-`;
+/** The rules of a run as its nodes have them: compiled from what a user would write. */
+export class SimulatedRules {
+  readonly count: number;
+  private readonly rules: readonly PlainRule[];
+  private readonly sources: readonly string[];
+  private readonly ticks: boolean;
+  private readonly compiled = new Map<number, RuleSet>();
 
-const list = (...parts: readonly unknown[]): unknown => (parts.some((part) => part == null) ? undefined : parts);
+  constructor({ rules, sources, ticks }: Pick<Scenario, 'rules' | 'sources' | 'ticks'>) {
+    this.rules = rules;
+    this.sources = sources.map(({ name }) => name);
+    this.ticks = ticks;
+    this.count = rules.length;
+  }
 
-/** The same rules once more, as plainly as can be said, for the checker. */
-export const PLAIN_RULES: readonly PlainRule[] = [
-  {
-    name: 'break-in',
-    source: 'auth',
-    keyOf: ({ ip }) => ip ?? undefined,
-    steps: [
-      { name: 'guess', type: 'Fail', min: 2, max: Number.POSITIVE_INFINITY },
-      { name: 'login', type: 'Ok', min: 1, max: 1, where: (value, [guesses]) => value.n > guesses!.at(-1)!.n },
-    ],
-    withinMs: 2000,
-    skipsPastLast: true,
-    saysTimeouts: false,
-    emit: ([guesses, logins]) => ({ guesses: guesses!.length, n: logins![0]!.n }),
-  },
-  {
-    name: 'at-once',
-    source: 'auth',
-    keyOf: ({ ip }) => ip ?? undefined,
-    steps: [
-      { name: 'fail', type: 'Fail', min: 1, max: 1 },
-      { name: 'ok', type: 'Ok', min: 1, max: 1, strict: true },
-    ],
-    withinMs: Number.POSITIVE_INFINITY,
-    skipsPastLast: true,
-    saysTimeouts: false,
-    emit: ([, oks]) => ({ n: oks![0]!.n }),
-  },
-  {
-    name: 'three-fails',
-    source: 'auth',
-    keyOf: ({ user }) => user ?? undefined,
-    steps: [{ name: 'fail', type: 'Fail', min: 3, max: 3 }],
-    withinMs: 3000,
-    skipsPastLast: true,
-    saysTimeouts: false,
-    emit: ([fails]) => ({ last: fails![2]!.n }),
-  },
-  {
-    name: 'bought',
-    source: 'pay',
-    keyOf: ({ card }) => card ?? undefined,
-    steps: [
-      { name: 'added', type: 'Add', min: 1, max: 1 },
-      { name: 'tried', type: 'Try', min: 1, max: 1, where: (value, [added]) => value.n >= added![0]!.n },
-      { name: 'bought', type: 'Buy', min: 1, max: 1 },
-    ],
-    withinMs: 6000,
-    skipsPastLast: false,
-    saysTimeouts: false,
-    emit: ([added, , bought]) => ({ from: added![0]!.n, to: bought![0]!.n }),
-  },
-  {
-    name: 'left',
-    source: 'pay',
-    keyOf: ({ card, shop }) => list(card, shop),
-    steps: [
-      { name: 'added', type: 'Add', min: 1, max: 1 },
-      { name: 'bought', type: 'Buy', min: 1, max: 1 },
-    ],
-    withinMs: 2000,
-    skipsPastLast: true,
-    saysTimeouts: true,
-    emit: ([added]) => ({ n: added![0]!.n }),
-  },
-];
+  /**
+   * What runs of them is pure, so all nodes share them.
+   * @param first which of the rules stands first: their order means nothing
+   */
+  beginningWith(first: number): RuleSet {
+    const known = this.compiled.get(first);
+    if (known !== undefined) return known;
+    const problems = new Problems();
+    const documents = readYaml('simulation.yaml', this.rules.map(yamlOf).join('---\n'), problems);
+    const turned = [...documents.slice(first), ...documents.slice(0, first)];
+    const result = compileRules(turned, { sources: this.sources }, problems);
+    if (!result.ok)
+      throw new Error(`the simulation's rules do not compile: ${JSON.stringify(result.problems, null, 2)}`);
+    const ruleSet = this.changed(result.ruleSet);
+    this.compiled.set(first, ruleSet);
+    return ruleSet;
+  }
 
-export const SOURCES = ['auth', 'pay'] as const;
+  /** The name by which lanes route events to a rule. */
+  keyspaceOf(name: string): string {
+    return this.beginningWith(0).keyspaces.find(({ rules }) => rules.some((rule) => rule.name === name))!.id;
+  }
 
-export const RULE_COUNT = PLAIN_RULES.length;
+  /** The rules with what no rule of a user has. */
+  private changed(ruleSet: RuleSet): RuleSet {
+    const faulty = this.rules.find((rule) => rule.faulty)?.name;
+    const changed = new Map(
+      ruleSet.rules.map((rule) => {
+        const behaviour = this.ticks ? { ...rule.behaviour, ...TICKING } : rule.behaviour;
+        return [rule, { ...rule, behaviour: rule.name === faulty ? withFault(behaviour) : behaviour }];
+      }),
+    );
+    const all = (rules: readonly CompiledRule[]) => rules.map((rule) => changed.get(rule)!);
+    const keyspaces = ruleSet.keyspaces.map((keyspace) => ({ ...keyspace, rules: all(keyspace.rules) }));
+    return { ...ruleSet, keyspaces, rules: all(ruleSet.rules) };
+  }
+}
 
-const compiled = new Map<number, RuleSet>();
+function yamlOf({ name, sources, key, saysLate }: PlainRule): string {
+  const shape = SHAPES.find((one) => name.startsWith(`${one.name}-${sources[0]}`))!;
+  const fields = key.map((field) => `event.${field}`);
+  return [
+    `rule: ${name}`,
+    `from: [${sources.join(', ')}]`,
+    `key: ${fields.length === 1 ? fields[0] : `[${fields.join(', ')}]`}`,
+    ...(saysLate ? ['onLate: sideOutput'] : []),
+    shape.yaml.trim(),
+    '',
+  ].join('\n');
+}
 
-/**
- * The compiled rules; what runs of them is pure, so all runs share them.
- * @param first which of the rules stands first: their order means nothing
- */
-export function simulatedRules(first = 0): RuleSet {
-  const known = compiled.get(first);
-  if (known !== undefined) return known;
-  const problems = new Problems();
-  const documents = readYaml('simulation.yaml', YAML, problems);
-  const turned = [...documents.slice(first), ...documents.slice(0, first)];
-  const result = compileRules(turned, { sources: SOURCES }, problems);
-  if (!result.ok) throw new Error(`the simulation's rules do not compile: ${JSON.stringify(result.problems, null, 2)}`);
-  compiled.set(first, result.ruleSet);
-  return result.ruleSet;
+/** What makes a rule go by processing time; it does nothing by it. */
+const TICKING: Pick<Behaviour, 'onProcessingTime' | 'wakeAtProcessing'> = {
+  onProcessingTime: () => undefined,
+  wakeAtProcessing: () => NEVER,
+};
+
+/** Throws on poison: on some before it looked at the event, on some when its state is already changed. */
+function withFault(behaviour: Behaviour): Behaviour {
+  return {
+    ...behaviour,
+    onEvent(state, event, output) {
+      const { poison } = event.data as Value;
+      if (poison !== 'before') behaviour.onEvent(state, event, output);
+      if (poison !== undefined) throw new Error('this event is poison');
+    },
+  };
 }

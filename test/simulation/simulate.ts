@@ -1,14 +1,15 @@
 import type { SourceSettings } from '../../src/core/events/source-settings.ts';
 import { duration } from '../../src/core/time/units.ts';
-import type { Settings } from '../../src/corral.ts';
 import { check, countOutputs, storedStarts } from './checker.ts';
 import { Cluster } from './cluster.ts';
-import { type Expectation, expect, type Published } from './expectation.ts';
+import { type Expectation, expect, hear, type Published } from './expectation.ts';
 import { FaultPlan } from './fault-plan.ts';
+import { reachedEverywhere } from './judge.ts';
 import type { World } from './life.ts';
 import { Quiescence } from './quiescence.ts';
 import { SeededRandom } from './random.ts';
-import { PLAIN_RULES, SOURCES } from './rules.ts';
+import { SimulatedRules } from './rules.ts';
+import { goesIdle, type Scenario, type SimulatedSource, someScenario } from './scenario.ts';
 import type { Strikes } from './sites.ts';
 import { EPOCH, PREFIX, Store, type Stored } from './store.ts';
 import { Trace } from './trace.ts';
@@ -26,14 +27,15 @@ export interface SimulationResult {
   readonly events: number;
   readonly outcomes: number;
   readonly virtualMs: number;
+  readonly scenario: Scenario;
   /** What the store held at the end, and what it must hold. */
   readonly stored: Stored;
   readonly expected: Expectation;
 }
 
 /**
- * One run: one to three nodes, a workload and faults, all from the seed. The nodes work until everything that must
- * come out is there; then a while longer, to see whether something comes twice; then the checker looks.
+ * One run: one to three nodes, sources, rules, a workload and faults, all from the seed. The nodes work until everything
+ * that must come out is there; then a while longer, to see whether something comes twice; then the checker looks.
  * @param traceLines how much of the trace to keep as text
  */
 export async function simulate(seed: number, traceLines = 400): Promise<SimulationResult> {
@@ -44,7 +46,7 @@ export async function simulate(seed: number, traceLines = 400): Promise<Simulati
   process.on('unhandledRejection', onUnhandled);
   try {
     const violations = await run.go();
-    const { world, published } = run;
+    const { world, published, scenario } = run;
     const result = {
       seed,
       violations: [...violations, ...unhandled],
@@ -54,6 +56,7 @@ export async function simulate(seed: number, traceLines = 400): Promise<Simulati
       events: published.reduce((sum, { values }) => sum + (values?.length ?? 0), 0),
       outcomes: countOutputs(world.store.stored).outcomes,
       virtualMs: world.time.now,
+      scenario,
       stored: world.store.stored,
       expected: run.expectation(),
     };
@@ -66,73 +69,120 @@ export async function simulate(seed: number, traceLines = 400): Promise<Simulati
 
 class Run {
   readonly world: World;
+  readonly scenario: Scenario;
   readonly published: Published[] = [];
   private readonly random: SeededRandom;
   private readonly publications: readonly Publication[];
+  private readonly rules: SimulatedRules;
   private readonly cluster: Cluster;
   private readonly starts: ReadonlyMap<string, SourceSettings['start']>;
   /** Events are published and faults strike up to this time. */
   private readonly window: number;
-  private expected: Expectation | undefined;
+  /** What the publishers on a paused machine have yet to send. */
+  private heldBack: Publication[] = [];
+  /** Set when everything is published. */
+  private ends: ReturnType<Run['endTimes']> | undefined;
+  /** What must be there; set when that cannot change any more. */
+  private due: Expectation | undefined;
 
   constructor(random: SeededRandom, traceLines: number) {
     this.random = random;
-    this.window = random.integer(2000, 6000);
+    const scenario = someScenario(random.fork());
+    this.scenario = scenario;
+    const withIdle = scenario.sources.some(goesIdle);
+    this.window = withIdle ? random.integer(4000, 7000) : random.integer(2000, 6000);
+    const sources = scenario.sources.map(({ name }) => name);
     const time = new VirtualTime(random.fork());
-    const leaseTtl = duration(random.integer(500, 1500));
     this.world = {
       time,
       random: random.fork(),
-      plan: new FaultPlan(random.fork(), this.window),
+      plan: new FaultPlan(random.fork(), this.window, scenario),
       trace: new Trace(traceLines),
-      store: new Store(() => time.now, SOURCES, random.pick([1_000_000, 8192, 3072, 2048])),
-      leaseTtl,
+      store: new Store(() => time.now, sources, random.pick([1_000_000, 8192, 3072, 2048])),
+      leaseTtl: duration(scenario.leaseTtl),
     };
-    this.starts = new Map(SOURCES.map((source): [string, SourceSettings['start']] => [source, this.someStart()]));
-    const shards = random.integer(2, 8);
-    const settings: Omit<Settings, 'node' | 'rules'> = {
+    this.starts = new Map(sources.map((source): [string, SourceSettings['start']] => [source, this.someStart()]));
+    this.rules = new SimulatedRules(scenario);
+    const { shards } = scenario;
+    const settings = {
       prefix: PREFIX,
       shards,
-      sources: SOURCES.map((name) => sourceSettings(name, this.starts.get(name)!)),
-      leaseTtl,
-      heartbeat: duration(random.integer(50, 500)),
-      actorsMax: random.pick([shards, 4 * shards, 10_000]),
+      sources: scenario.sources.map((source) => sourceSettings(source, this.starts.get(source.name)!)),
+      leaseTtl: duration(scenario.leaseTtl),
+      heartbeat: duration(scenario.heartbeat),
+      actorsMax: random.pick([shards, shards, 4 * shards, 10_000]),
       atEnd: 'stop',
-    };
-    this.cluster = new Cluster(this.world, settings, random.integer(1, 3));
-    this.publications = workload(random.fork(), this.window);
+      finite: false,
+    } as const;
+    this.cluster = new Cluster(this.world, settings, this.rules, scenario.nodes);
+    this.publications = workload(random.fork(), this.window, scenario);
     for (const publication of this.publications) time.after(publication.at, () => this.publish(publication));
-    for (let n = random.integer(0, 2); n > 0; n -= 1) {
-      time.after(random.between(0, this.window), () => {
-        if (this.cluster.drainSome()) this.world.plan.strikes.note('drain');
-      });
-    }
+    this.atSomeTimes(random.integer(0, 2), () => {
+      if (this.cluster.drainSome()) this.world.plan.strikes.note('drain');
+    });
+    // Lanes and shards that go from hand to hand in the middle of things.
+    const delicate = withIdle || scenario.sources.some(({ clocks }) => clocks.length > 1);
+    this.atSomeTimes(delicate ? random.integer(2, 8) : random.integer(0, 2), () => void this.deleteLease());
+  }
+
+  private atSomeTimes(count: number, happen: () => void): void {
+    const { time } = this.world;
+    for (let n = 0; n < count; n += 1) time.after(this.random.between(0, this.window), happen);
+  }
+
+  /** What an operator may do: whoever holds it loses it, and somebody takes it again. */
+  private async deleteLease(): Promise<void> {
+    const { store, plan, trace, time } = this.world;
+    const held = (await store.leases.list()).filter(({ name }) => !name.startsWith('node.'));
+    if (held.length === 0) return;
+    const { name, revision } = this.random.pick(held);
+    await store.leases.release(name, revision);
+    plan.strikes.note('deleteLease');
+    trace.add(time.now, 'op', `deletes the lease ${name}`);
   }
 
   async go(): Promise<readonly string[]> {
     const { time, store } = this.world;
-    const last = Math.max(this.window, this.publications.at(-1)!.at);
-    await time.run(last, () => false);
+    await time.run(this.window, () => false);
+    await time.run(Number.POSITIVE_INFINITY, () => this.published.length === this.publications.length);
     let checkedAt = 0;
     const complete = () => {
       if (time.now - checkedAt < 20) return false;
       checkedAt = time.now;
       return this.isComplete();
     };
-    await time.run(last + PATIENCE_MS, complete);
+    await time.run(time.now + PATIENCE_MS, complete);
     const late = this.isComplete() ? [] : this.late();
     if (late.length === 0 && this.random.chance(0.5)) {
       this.cluster.crashAll();
       this.world.plan.strikes.note('restartAll');
-    }
-    await time.run(time.now + QUIET_MS, () => false);
+      await time.run(time.now + QUIET_MS, () => false);
+    } else await time.run(Math.max(time.now + 1000, this.window + QUIET_MS), () => false);
     const { complaints } = this.cluster;
     const violations = [...complaints, ...this.cluster.misdeeds(), ...this.startViolations(), ...late];
-    violations.push(...check(store.stored, this.expectation()));
+    violations.push(...check(store.stored, this.scenario.sources, this.expectation()));
     return violations;
   }
 
   private publish(publication: Publication): void {
+    const { oneMachine, sources } = this.scenario;
+    const live = sources.some((source) => source.name === publication.source && goesIdle(source));
+    if (oneMachine && live && (this.heldBack.length > 0 || this.cluster.stillPaused > 0)) {
+      this.heldBack.push(publication);
+      if (this.heldBack.length === 1) this.publishHeldBack();
+    } else this.send(publication);
+  }
+
+  private publishHeldBack(): void {
+    const wait = this.cluster.stillPaused;
+    if (wait > 0) {
+      this.world.time.after(wait + this.random.between(0, 20), () => this.publishHeldBack());
+      return;
+    }
+    for (const publication of this.heldBack.splice(0)) this.send(publication);
+  }
+
+  private send(publication: Publication): void {
     const { source, subject, body } = publication;
     const { sequence: seq, stamp } = this.world.store.sources
       .get(source)!
@@ -149,16 +199,37 @@ class Run {
 
   private isComplete(): boolean {
     const { stored } = this.world.store;
-    if (storedStarts(stored).size < SOURCES.length) return false;
-    const { outcomeCount, dead } = this.expectation();
+    if (this.due === undefined) {
+      if (storedStarts(stored).size < this.scenario.sources.length || !this.isDecided()) return false;
+      this.due = this.expectation();
+    }
+    const { outcomeCount, dead } = this.due;
     const there = countOutputs(stored);
     return there.outcomes >= outcomeCount && there.dead >= dead.length;
   }
 
+  /** Whether silence has gone on until nothing is left that time could still decide: it must come so far. */
+  private isDecided(): boolean {
+    const { stored } = this.world.store;
+    this.ends ??= this.endTimes();
+    return this.ends.every(({ sources, at }) => reachedEverywhere(stored, sources) > at);
+  }
+
+  /** For the sources of each rule to which silence says something, when nothing of it is left to decide. */
+  private endTimes(): readonly { readonly sources: readonly string[]; readonly at: number }[] {
+    const { sources: all, rules } = this.scenario;
+    const heard = hear(all, this.published, storedStarts(this.world.store.stored));
+    return rules.flatMap(({ sources, withinMs }) => {
+      if (!all.some((source) => sources.includes(source.name) && goesIdle(source))) return [];
+      const times = sources.flatMap((source) => heard.get(source)!.map(({ time }) => time));
+      return times.length === 0 ? [] : [{ sources, at: Math.max(...times) + withinMs }];
+    });
+  }
+
   /** Everything is published and the sources' starts are decided when this is asked. */
   expectation(): Expectation {
-    this.expected ??= expect(PLAIN_RULES, this.published, storedStarts(this.world.store.stored));
-    return this.expected;
+    const { stored } = this.world.store;
+    return expect(this.scenario, this.rules, this.published, stored, storedStarts(stored));
   }
 
   private late(): readonly string[] {
@@ -170,7 +241,7 @@ class Run {
   private startViolations(): readonly string[] {
     const { stored } = this.world.store;
     const decided = storedStarts(stored);
-    return SOURCES.flatMap((source) => {
+    return this.scenario.sources.flatMap(({ name: source }) => {
       const start = this.starts.get(source)!;
       const count = stored.get(`${PREFIX}.lane.${source}`)?.length ?? 0;
       if (count !== 1) return [`the start of ${source} is stored ${count} times`];
@@ -200,7 +271,10 @@ class Run {
   }
 }
 
-function sourceSettings(name: string, start: SourceSettings['start']): SourceSettings {
+function sourceSettings(
+  { name, disorder, idleAfter, clocks }: SimulatedSource,
+  start: SourceSettings['start'],
+): SourceSettings {
   const field = (field: string) => (event: { data: unknown }) =>
     ({ ok: true, value: (event.data as Record<string, unknown>)[field] ?? null }) as const;
   return {
@@ -209,7 +283,9 @@ function sourceSettings(name: string, start: SourceSettings['start']): SourceSet
     subject: 'in',
     format: 'auto',
     start,
-    disorder: duration(0),
+    disorder: duration(disorder),
+    idleAfter: duration(idleAfter),
+    publisher: clocks.length > 1 ? field('pod') : undefined,
     extraction: {
       each: undefined,
       derived: [],
@@ -224,5 +300,5 @@ function sourceSettings(name: string, start: SourceSettings['start']): SourceSet
 
 /** How long after the last fault and event everything may take to come out. */
 const PATIENCE_MS = 60_000;
-/** How long nothing more may come out after that; longer than any append is delayed. */
-const QUIET_MS = 8_000;
+/** After that nothing more may come out: so long after the last fault, since no append is delayed longer, and after a restart. */
+const QUIET_MS = 9_000;

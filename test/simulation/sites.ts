@@ -8,7 +8,7 @@ export type Phase = 'request' | 'answer';
 export type Fault =
   /** The node is cut off for good: its calls are never answered and what it does has no effect. It comes back empty. */
   | 'crash'
-  /** The node stands still for longer than its leases live, then goes on as if nothing had been. */
+  /** The node stands still, mostly for longer than its leases live, then goes on as if nothing had been. */
   | 'pause'
   /** The answer takes long. */
   | 'delay'
@@ -31,18 +31,20 @@ export const FAULTS: readonly Fault[] = [
   'unavailable',
 ];
 
-const APPENDS = ['shardLog', 'laneStart', 'laneDead', 'journal', 'match', 'side'] as const;
+const APPENDS = ['shardLog', 'laneStart', 'laneClock', 'laneDead', 'journal', 'match', 'side', 'shardDead'] as const;
 export type SubjectKind = (typeof APPENDS)[number];
 
 /** Which faults each call can meet beside crash, pause and delay. */
 const CALLS: ReadonlyMap<string, readonly Fault[]> = new Map<string, readonly Fault[]>([
   ...APPENDS.map((kind): [string, Fault[]] => [`${kind}.append`, ['ackLost', 'neverStored', 'storedLater']]),
   ...APPENDS.map((kind): [string, Fault[]] => [`${kind}.last`, []]),
+  ['laneClock.trim', ['unavailable']],
   ['shardLog.next', []],
   ['journal.next', []],
   ['source.next', []],
   ['shardLog.close', []],
   ['journal.close', []],
+  ['source.caughtUp', []],
   ['source.close', []],
   ['source.facts', ['unavailable']],
   ['source.sequenceAt', ['unavailable']],
@@ -77,8 +79,8 @@ export const SITES: readonly Site[] = [
 
 export const siteName = ({ call, phase, fault }: Site): string => `${call}:${phase} ${fault}`;
 
-/** What happens to a node or an actor as a whole. */
-export const NODE_FAULTS = ['drain', 'killActor', 'restartAll'] as const;
+/** What happens to a node, a lease or an actor as a whole. */
+export const NODE_FAULTS = ['drain', 'deleteLease', 'killActor', 'restartAll'] as const;
 export type NodeFault = (typeof NODE_FAULTS)[number];
 
 /** How often each fault took effect. */
