@@ -10,8 +10,8 @@ import type { Stored, StoredMessage } from './simulation/store.ts';
 
 t.setTimeout(240_000);
 
-const FIXED_SEEDS = 250;
-const FRESH_SEEDS = 50;
+const FIXED_SEEDS = 120;
+const FRESH_SEEDS = 30;
 
 t.test('a run depends on its seed and on nothing else', async (t) => {
   const first = await simulate(11);
