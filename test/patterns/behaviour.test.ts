@@ -457,6 +457,9 @@ t.test('an event that fits nothing is noticed where it can still change somethin
     'each of two branches times out',
   );
   t.ok(notices([begin('a', { times: [2, 2], span: 3 })]), 'it can come when the span is over');
+  const greedy = begin('a', { times: [1, forever], greedy: true });
+  t.ok(notices([greedy, followedBy('a2', { optional: true })]), 'it ends what the loop is greedy for');
+  t.notOk(notices([greedy, followedBy('b')]), 'but not where what follows has nothing to wait with');
 });
 
 t.test('patterns that are refused say what is wrong', async (t) => {
