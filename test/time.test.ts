@@ -64,6 +64,22 @@ t.test('publishers with clocks of their own, 77 minutes apart, make no event of 
   t.equal(source.watermark, 1e6 + 7199_000 - behind, 'it is what the slowest has reached');
 });
 
+t.test('disorder of one publisher is not taken for silence of another', async (t) => {
+  const behind = 77 * 60_000;
+  const source = clock({ perPublisher: true, disorder: 40_000 });
+  let late = 0;
+  for (let second = 0; second < 7200; second += 1) {
+    const now = 1e6 + second * 1000;
+    // Most events of the one are on their way for up to 40 seconds, and one in a while comes at once.
+    const delay = second % 97 === 50 ? 0 : 20_000 + ((second * 7919) % 20_001);
+    if (source.observe(instant(now - delay), 'fast') < 0) late += 1;
+    if (second % 30 === 5 && source.observe(instant(now - behind - 40_000), 'slow') < 0) late += 1;
+  }
+  t.equal(late, 0);
+  source.elapse(duration(60_000));
+  t.equal(source.watermark, 1e6 + 7175_000 - behind - 80_000 + 58_000, 'what elapses is no disorder');
+});
+
 t.test('a publisher that falls silent stops holding the others up, and comes back without being late', async (t) => {
   const source = clock({ perPublisher: true, idleAfter: 2000 });
   for (let ms = 0; ms <= 10_000; ms += 500) {

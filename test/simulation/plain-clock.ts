@@ -27,7 +27,7 @@ export class PlainClock {
     const own = begun.get(publisher)! + latest.get(publisher)! - first.get(publisher)!;
     this.progress = Math.max(this.progress, own);
     // So that publishers that begin a little later are known before anything is promised for them.
-    if (source.clocks.length > 1 && this.progress < GRACE_MS) return;
+    if (source.clocks.length > 1 && this.progress < GRACE_MS + source.disorder) return;
     this.watermark = Math.max(this.watermark, Math.min(...latest.values()) - source.disorder);
   }
 }

@@ -8,10 +8,11 @@ import { BEGINNING, type DurationMs, type InstantMs } from './units.ts';
  * source: how far its clocks have moved, each measured from where it began, and the leading one counts. Progress, not
  * the clocks' readings, so a publisher that is 77 minutes behind is not taken for one that has been silent for 77
  * minutes. After `idleAfter` of it, a silent publisher's own promise moves on as the progress does; after
- * `FORGOTTEN_AFTER` it is forgotten.
+ * `FORGOTTEN_AFTER` it is forgotten. Progress can leap by `disorder` when an event comes in order after delayed ones, with
+ * hardly any time passed: so much of it is no silence.
  *
- * Nothing is promised before the source has made `idleAfter` of progress, so that publishers that begin a moment after
- * the first one are known before their first event could be late.
+ * Nothing is promised before the source has made `idleAfter` of progress (and `disorder` more, for the same reason), so
+ * that publishers that begin a moment after the first one are known before their first event could be late.
  */
 export class PublisherClocks {
   forgotten = 0;
@@ -32,7 +33,7 @@ export class PublisherClocks {
   ) {
     this.disorder = disorder;
     this.idleAfter = idleAfter;
-    this.grace = Number.isFinite(idleAfter) ? idleAfter : GRACE_MS;
+    this.grace = (Number.isFinite(idleAfter) ? idleAfter : GRACE_MS) + disorder;
     if (start === undefined) return;
     this.progress = start.progress;
     for (const [name, latest, offset, heard] of start.clocks) this.clocks.set(name, { latest, offset, heard });
@@ -56,17 +57,19 @@ export class PublisherClocks {
     const known = clock !== undefined;
     if (clock === undefined) {
       if (this.clocks.size >= PUBLISHERS_MAX) this.forgetSilent();
-      clock = { latest: time, offset: this.progress - time, heard: this.progress };
+      clock = { latest: time, offset: this.progress - time, heard: 0 };
       this.clocks.set(name, clock);
     }
     if (time > clock.latest) clock.latest = time;
     this.progress = Math.max(this.progress, clock.latest + clock.offset);
-    clock.heard = this.progress;
+    clock.heard = this.progress + this.disorder;
     if (!known || clock === this.slowest || this.progress - this.lookedAt >= LOOK_MS) this.look();
   }
 
   elapse(length: DurationMs): void {
     if (this.clocks.size === 0) return;
+    // This is time that really passed.
+    for (const clock of this.clocks.values()) clock.heard = Math.min(clock.heard, this.progress);
     this.progress += length;
     this.look();
   }
@@ -97,7 +100,10 @@ export class PublisherClocks {
   }
 }
 
-/** A publisher's latest event time; its clock's distance to the source's progress; the progress when last heard. */
+/**
+ * A publisher's latest event time; its clock's distance to the source's progress; and the progress up to which it does
+ * not count as silent: that when it was last heard, and `disorder` more.
+ */
 interface PublisherClock {
   latest: number;
   readonly offset: number;
