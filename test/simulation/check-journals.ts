@@ -42,10 +42,10 @@ export function checkJournals(stored: Stored): string[] {
   return violations;
 }
 
-const RELAYED = ['match', 'side', 'dead.shard'];
+const RELAYED = ['match', 'side', 'chain', 'dead.shard'];
 
 /** The commits that count: of one in parts, the last part is there and nothing was begun in between. */
-function* commitsOf(messages: readonly StoredMessage[]): Generator<{ commit: Commit; arrival: number }> {
+export function* commitsOf(messages: readonly StoredMessage[]): Generator<{ commit: Commit; arrival: number }> {
   let parts: Uint8Array[] = [];
   for (const { body, arrival } of messages) {
     const { part, last, bytes } = readFrame(body);

@@ -4,7 +4,7 @@ import { decodeRecord, type RoutedEvent } from '../../src/core/shards/record.ts'
 import type { Heard } from './expectation.ts';
 import { refOf } from './plain-rule.ts';
 import { goesIdle, type SimulatedSource } from './scenario.ts';
-import type { StoredMessage } from './store.ts';
+import { EPOCH, type StoredMessage } from './store.ts';
 
 /** What a record of a lane says, whichever kind it is. */
 interface LaneRecord {
@@ -15,11 +15,14 @@ interface LaneRecord {
   readonly events: readonly RoutedEvent[];
 }
 
-/** Holds one lane's records of one shard, or its dead letters, against what its source has (K5, K6 and K9 of the checker). */
+/**
+ * Holds one lane's records of one shard, or its dead letters, against what its source has (K5, K6 and K9 of the checker).
+ * @param source undefined for a lane that is told its time by the rule whose matches it reads
+ */
 export function checkLane(
   subject: string,
   messages: readonly StoredMessage[],
-  source: SimulatedSource,
+  source: SimulatedSource | undefined,
   heard: readonly Heard[],
 ): string[] {
   const violations: string[] = [];
@@ -35,7 +38,8 @@ export function checkLane(
     if (places.some(({ seq, index }) => covers(from, seq, index) || !covers(upto, seq, index)))
       violations.push(`${name} holds events outside its range`);
     const last = heard.findLast(({ seq, index }) => covers(upto, seq, index));
-    const [least, most] = bounds(source, last?.after ?? Number.NEGATIVE_INFINITY, message.stamp);
+    const [least, most] =
+      source === undefined ? ANY : bounds(source, last?.after ?? Number.NEGATIVE_INFINITY, EPOCH + message.at);
     if (watermark < least || watermark > most) {
       const off = watermark < least ? watermark - least : watermark - most;
       violations.push(`${name} ends at ${showPosition(upto)}, its watermark is off by ${off} ms`);
@@ -48,16 +52,23 @@ export function checkLane(
   return violations;
 }
 
-/** What a watermark may be, at a position after which the events alone say `due`, in a record stored at `stamp`. */
-function bounds(source: SimulatedSource, due: number, stamp: number): [number, number] {
+/** What a watermark may be, at a position after which the events alone say `due`, in a record stored at `at`. */
+function bounds(source: SimulatedSource, due: number, at: number): [number, number] {
   if (!goesIdle(source) || due === Number.NEGATIVE_INFINITY) return [due, due];
   // Silence is counted from the last event on: at most all the time that there was, less what is allowed.
   const { clocks, disorder, idleAfter } = source;
-  return [due, Math.max(due, stamp + clocks[0]! - disorder - idleAfter)];
+  return [due, Math.max(due, at + clocks[0]! - disorder - idleAfter)];
 }
 
-function checkEvents(name: string, events: readonly RoutedEvent[], source: SimulatedSource, told: number): string[] {
-  const keepsTime = goesIdle(source) || source.clocks.length > 1;
+const ANY = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] as const;
+
+function checkEvents(
+  name: string,
+  events: readonly RoutedEvent[],
+  source: SimulatedSource | undefined,
+  told: number,
+): string[] {
+  const keepsTime = source !== undefined && (goesIdle(source) || source.clocks.length > 1);
   return events.flatMap(({ event, lag }) => {
     if (lag > event.time - told) return [`${name}: ${refOf(event)} is older than it says, by what was told before`];
     return keepsTime && lag < 0 ? [`${name}: ${refOf(event)} is late by ${-lag} ms, though it came as allowed`] : [];

@@ -1,18 +1,20 @@
 import { unpack } from 'msgpackr';
 import { decodeDeadRecord } from '../../src/core/shards/dead-record.ts';
 import type { LogMessage } from '../../src/ports/log.ts';
+import { checkChains } from './check-chains.ts';
 import { checkJournals } from './check-journals.ts';
 import { checkLane } from './check-lanes.ts';
+import { checkTrims } from './check-trims.ts';
 import { type Expectation, laneDeadName, lateKind, outcomeGroup, shardDeadName } from './expectation.ts';
 import { type Outcome, refOf, type StepRefs } from './plain-rule.ts';
 import type { SimulatedSource } from './scenario.ts';
-import type { Stored } from './store.ts';
+import type { Stored, Trim } from './store.ts';
 
 /**
  * Holds what the store has at the end against what must have come out. It knows the form of what is stored and nothing
  * of how it came to be: of shards and lanes it knows that they have names.
  *
- *   K1. Every expected match, timed-out partial match and late event is there exactly once, in order per rule and key,
+ *   K1. Every expected match, update, unmatched event, side output and late event is there exactly once, in order per rule and key,
  *       with its time; no other is.
  *   K2. The messages of an output subject are numbered 1, 2, 3 … without gap or repeat.
  *   K3. A key's matches of one rule are all on one subject.
@@ -24,10 +26,19 @@ import type { Stored } from './store.ts';
  *   K8. A shard's commits are numbered 1, 2, 3 … without gap or repeat.
  *   K9. Per shard and lane a watermark never goes back, an event that is older than what was told before says so, and
  *       none is where publishers keep to what the source allows.
+ *   K10. What was removed from journals, shard logs and pages was superfluous by a stored manifest, and all that the
+ *       commits up to its start say had been relayed when it was stored.
+ *   K12. What a rule says for other rules is what it says in its match stream (see check-chains).
+ *   K11. A shard as a new owner finds it is the sum of all commits ever stored (see check-states).
  */
-export function check(stored: Stored, sources: readonly SimulatedSource[], expected: Expectation): string[] {
+export function check(
+  stored: Stored,
+  sources: readonly SimulatedSource[],
+  expected: Expectation,
+  trims: readonly Trim[] = [],
+): string[] {
   try {
-    return violationsOf(stored, sources, expected);
+    return [...violationsOf(stored, sources, expected), ...checkTrims(stored, trims)];
   } catch (error) {
     return [`what is stored cannot be read: ${String(error)}`];
   }
@@ -38,7 +49,8 @@ function violationsOf(stored: Stored, sources: readonly SimulatedSource[], expec
   const outputs = new Map<string, Output[]>();
   const lane = (subject: string, messages: Parameters<typeof checkLane>[1]): string[] => {
     const name = subject.slice(subject.lastIndexOf('.') + 1);
-    return checkLane(subject, messages, sources.find((source) => source.name === name)!, expected.heard.get(name)!);
+    const source = sources.find((source) => source.name === name);
+    return checkLane(subject, messages, source, expected.heard.get(name) ?? []);
   };
   for (const [subject, messages] of stored) {
     switch (kindOf(subject)) {
@@ -59,13 +71,25 @@ function violationsOf(stored: Stored, sources: readonly SimulatedSource[], expec
   }
   violations.push(
     ...checkJournals(stored),
+    ...checkChains(stored),
     ...compareOutcomes(expected.outcomes, outputs),
     ...compareDead(expected.dead, deadOf(stored)),
   );
   return violations;
 }
 
-type Kind = 'match' | 'side' | 'shardDead' | 'shard' | 'laneDead' | 'laneStart' | 'laneClock' | 'journal';
+type Kind =
+  | 'match'
+  | 'side'
+  | 'shardDead'
+  | 'shard'
+  | 'laneDead'
+  | 'laneStart'
+  | 'laneClock'
+  | 'laneLetters'
+  | 'journal'
+  | 'page'
+  | 'chain';
 
 function kindOf(subject: string): Kind | undefined {
   const [, kind, second, third] = subject.split('.');
@@ -74,9 +98,17 @@ function kindOf(subject: string): Kind | undefined {
     case 'side':
     case 'shard':
     case 'journal':
+    case 'page':
+    case 'chain':
       return kind;
     case 'lane':
-      return third === undefined ? 'laneStart' : third === 'clock' ? 'laneClock' : undefined;
+      return third === undefined
+        ? 'laneStart'
+        : third === 'clock'
+          ? 'laneClock'
+          : third === 'letters'
+            ? 'laneLetters'
+            : undefined;
     case 'dead':
       return second === 'lane' ? 'laneDead' : second === 'shard' ? 'shardDead' : undefined;
     default:
@@ -95,10 +127,10 @@ export function storedStarts(stored: Stored): ReadonlyMap<string, number> {
 }
 
 /** How many outputs and dead letters are there: enough to see whether a run is complete. */
-export function countOutputs(stored: Stored): { outcomes: number; dead: number } {
+export function countOutputs(stored: Stored, of: (rule: string) => boolean = () => true) {
   let outcomes = 0;
   for (const [subject, messages] of stored)
-    if (['match', 'side'].includes(kindOf(subject)!)) outcomes += messages.length;
+    if (['match', 'side'].includes(kindOf(subject)!) && of(subject.split('.')[2]!)) outcomes += messages.length;
   return { outcomes, dead: deadOf(stored).length };
 }
 
@@ -109,12 +141,22 @@ interface Output {
 }
 
 function checkNumbers(subject: string, messages: readonly LogMessage[]): string[] {
+  const updated = new Map<string, { readonly key: string; readonly revision: number }>();
   return messages.flatMap(({ headers, body }, at) => {
     const [, ...names] = subject.split('.');
     const shard = names.pop();
-    const { id = '' } = JSON.parse(Buffer.from(body).toString());
+    const { id = '', data } = JSON.parse(Buffer.from(body).toString());
     const numbered = headers?.['corral-ordinal'];
-    const due = names[0] === 'dead' ? '' : `${names.slice(1).join('.')}/${shard}/${at + 1}`;
+    const named = `${names.slice(1).join('.')}/${shard}/`;
+    if (data?.revision !== undefined) {
+      // It has the id of what it updates, and counts on from there.
+      const first = updated.get(id);
+      const isNext = first?.key === JSON.stringify(data.key) && first.revision + 1 === data.revision;
+      updated.set(id, { key: JSON.stringify(data.key), revision: data.revision });
+      return isNext && numbered === String(at + 1) ? [] : [`${subject}: its message number ${at + 1} updates ${id}`];
+    }
+    updated.set(id, { key: JSON.stringify(data?.key), revision: 0 });
+    const due = names[0] === 'dead' ? '' : `${named}${at + 1}`;
     if (id === due && numbered === String(at + 1)) return [];
     return [`${subject}: its message number ${at + 1} has the id ${id} and the ordinal ${numbered}`];
   });
@@ -129,7 +171,15 @@ function readOutputs(subject: string, messages: readonly LogMessage[], outputs: 
     if (data.rule !== rule) violations.push(`${subject}: holds something of rule ${data.rule}`);
     const emit = data.kind === 'late' ? { lateByMs: data.emit.lateByMs, event: data.emit.event } : data.emit;
     const group = outcomeGroup(data.rule, output, data.key);
-    const text = outputText(data.kind, Date.parse(time), stepsOf(data.events), emit);
+    const { kind: what, revision, suppressed } = data;
+    const text = outputText({
+      kind: what,
+      revision,
+      suppressed,
+      time: Date.parse(time),
+      steps: stepsOf(data.events),
+      emit,
+    });
     const before = outputs.get(group);
     if (before === undefined) outputs.set(group, [{ subject, text }]);
     else before.push({ subject, text });
@@ -140,8 +190,9 @@ function readOutputs(subject: string, messages: readonly LogMessage[], outputs: 
 const stepsOf = (events: readonly { step: string; refs: readonly Parameters<typeof refOf>[0][] }[]): StepRefs[] =>
   events.map(({ step, refs }) => ({ step, refs: refs.map(refOf) }));
 
-const outputText = (kind: string, time: number, steps: readonly StepRefs[], emit: unknown): string =>
-  `${kind} at ${time} ${steps.map(({ step, refs }) => `${step}[${refs.join(', ')}]`).join(' ')} ${JSON.stringify(emit)}`;
+const outputText = ({ kind, time, steps, emit, revision, suppressed }: Omit<Outcome, 'moment'>): string =>
+  `${kind}${revision === undefined ? '' : ` ${revision}`} at ${time}${suppressed === undefined ? '' : ` after ${suppressed}`} ` +
+  `${steps.map(({ step, refs }) => `${step}[${refs.join(', ')}]`).join(' ')} ${JSON.stringify(emit)}`;
 
 function compareOutcomes(
   expected: ReadonlyMap<string, readonly Outcome[]>,
@@ -168,7 +219,7 @@ function compareOutcomes(
 function inOrder(expected: readonly Outcome[], actual: readonly Output[]): string[] {
   const place = new Map(actual.map(({ text }, at) => [text, at]));
   return expected
-    .map(({ kind, time, steps, emit, moment }) => ({ moment, text: outputText(kind, time, steps, emit) }))
+    .map((outcome) => ({ moment: outcome.moment, text: outputText(outcome) }))
     .sort((a, b) => a.moment - b.moment || (place.get(a.text) ?? 0) - (place.get(b.text) ?? 0))
     .map(({ text }) => text);
 }
@@ -181,7 +232,7 @@ function deadOf(stored: Stored): string[] {
     if (kind !== 'laneDead' && kind !== 'shardDead') continue;
     const letters = messages.flatMap(({ body }) => (kind === 'laneDead' ? decodeDeadRecord(body).letters : [body]));
     for (const letter of letters) {
-      const { cause, source, sequence, index, rule, key, events } = JSON.parse(Buffer.from(letter).toString());
+      const { cause, source, sequence, index, rule, key, events = [] } = JSON.parse(Buffer.from(letter).toString());
       const ofLane = kind === 'laneDead';
       dead.push(
         ofLane ? laneDeadName(source, sequence, index, cause) : shardDeadName(rule, key, cause, stepsOf(events)),

@@ -25,12 +25,15 @@ export class Cluster {
   private readonly random: SeededRandom;
   private readonly nodes: readonly Node[];
   private readonly lives: Life[] = [];
+  /** Which rule stands first in the other order. */
+  private readonly otherFirst: number;
 
   constructor(world: World, settings: Omit<Settings, 'node' | 'rules'>, rules: SimulatedRules, count: number) {
     this.world = world;
     this.settings = settings;
     this.rules = rules;
     this.random = world.random.fork();
+    this.otherFirst = this.random.integer(0, rules.count - 1);
     this.nodes = Array.from({ length: count }, (_, n) => ({ name: `n${n + 1}`, lives: 0, now: undefined }));
     for (const node of this.nodes) world.time.after(this.random.between(0, 300), () => this.start(node));
   }
@@ -40,7 +43,7 @@ export class Cluster {
     const life = new Life(this.world, `${node.name}.${node.lives}`);
     this.lives.push(life);
     // Nodes need not have been given their rule files in the same order.
-    const rules = this.rules.beginningWith(this.random.integer(0, this.rules.count - 1));
+    const rules = this.rules.beginningWith(this.random.chance(0.5) ? 0 : this.otherFirst);
     const corral = createCorral(portsOf(life), { ...this.settings, rules, node: node.name });
     node.now = { life, corral, draining: false };
     life.crashed = () => this.gone(node, life);
@@ -81,6 +84,14 @@ export class Cluster {
         if (!life.cut) this.complaints.push(`${life.name}: a drain failed: ${String(error)}`);
       },
     );
+    return true;
+  }
+
+  /** Cuts the connection of a node with the server. False when none is there. */
+  cutOffSome(length: number): boolean {
+    const living = this.nodes.filter(({ now }) => now !== undefined);
+    if (living.length === 0) return false;
+    this.random.pick(living).now!.life.cutOff(length);
     return true;
   }
 

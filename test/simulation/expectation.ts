@@ -1,8 +1,23 @@
-import { judge } from './judge.ts';
+import { keyText } from '../../src/core/rules/key-text.ts';
+import type { KeyValue } from '../../src/core/rules/rule-set.ts';
+import { isChainOf } from './check-chains.ts';
+import { storiesOf } from './judge.ts';
 import { PlainClock } from './plain-clock.ts';
-import { concerns, type Outcome, outcomesOf, type Placed, type PlainRule, refOf, type StepRefs } from './plain-rule.ts';
+import {
+  chainedRule,
+  keysOf,
+  lateOutcome,
+  type Moment,
+  type Outcome,
+  type Placed,
+  type PlainRule,
+  refOf,
+  type StepRefs,
+  type Value,
+} from './plain-rule.ts';
 import type { SimulatedRules } from './rules.ts';
 import { comesInOrder, goesIdle, type Scenario, type SimulatedSource } from './scenario.ts';
+import { CHAINED } from './shapes-of-chains.ts';
 import type { Stored } from './store.ts';
 import type { Publication } from './workload.ts';
 
@@ -32,13 +47,11 @@ export interface Heard extends Placed {
   readonly after: number;
 }
 
-/** One key's events as a rule gets to see them. */
+/** What happens to one key of a rule. */
 interface Sight {
   readonly key: unknown;
-  readonly events: Placed[];
+  readonly moments: Moment[];
   readonly late: { readonly event: Placed; readonly byMs: number }[];
-  /** How far the rule's clock comes for this key. */
-  upto: number;
 }
 
 export const outcomeGroup = (rule: string, kind: string, key: unknown): string =>
@@ -104,26 +117,65 @@ export function expect(
     if (before === undefined) outcomes.set(group, [outcome]);
     else before.push(outcome);
   };
+  const all = new Map([...heard, ...chainsOf(rules, stored)]);
   for (const rule of rules) {
     const read = sources.filter(({ name }) => rule.sources.includes(name));
-    const sights = read.some(goesIdle)
-      ? sightsByLog(rule, heard, stored, simulated.keyspaceOf(rule.name), violations)
+    const sights = goesByLog(rule, sources)
+      ? sightsByLog(rule, read, all, stored, simulated.keyspaceOf(rule.name), violations)
       : sightsByEvents(rule, read, heard);
-    for (const { key, events, late, upto } of sights) {
-      const said = outcomesOf(rule, inOrder(events), upto);
-      for (const outcome of said.outcomes) expectOne(outcomeGroup(rule.name, outcome.kind, key), outcome);
+    for (const { key, moments, late } of sights) {
+      const said = rule.meaning.said(moments, rule);
+      for (const outcome of said.outcomes) expectOne(outcomeGroup(rule.name, outputOf(outcome), key), outcome);
       for (const { cause, steps } of said.dead) dead.push(shardDeadName(rule.name, key, cause, steps));
       if (!rule.saysLate) continue;
       late.forEach(({ event, byMs }, moment) => {
-        const steps = [{ step: 'event', refs: [refOf(event)] }];
-        const emit = { lateByMs: byMs, event: event.value };
-        const outcome: Outcome = { kind: 'late', time: event.time, steps, emit, moment };
-        expectOne(outcomeGroup(rule.name, lateKind(event.source), key), outcome);
+        expectOne(outcomeGroup(rule.name, lateKind(event.source), key), lateOutcome(event, byMs, moment));
       });
     }
   }
   const outcomeCount = [...outcomes.values()].reduce((sum, { length }) => sum + length, 0);
   return { outcomes, outcomeCount, dead, heard, violations };
+}
+
+/**
+ * Whether what a rule says depends on more than what was published, so that the log must be asked: where silence counts,
+ * by processing time, and since it depends on who was read first which of several sources' events are late for a rule
+ * that takes them.
+ */
+export function goesByLog({ sources: names, meaning }: PlainRule, sources: readonly SimulatedSource[]): boolean {
+  const silence = sources.some((source) => names.includes(source.name) && goesIdle(source));
+  const chain = chainedRule(names[0]!) !== undefined;
+  return silence || chain || meaning.byProcessingTime || (meaning.takesLate && names.length > 1);
+}
+
+/** What rules have said that others read, in the order in which they read it. That it is what must be said is checked. */
+function chainsOf(rules: readonly PlainRule[], stored: Stored): Map<string, readonly Heard[]> {
+  const chains = new Map<string, readonly Heard[]>();
+  for (const source of rules.flatMap(({ sources }) => sources)) {
+    const rule = chainedRule(source);
+    if (rule === undefined) continue;
+    const messages = [...stored].flatMap(([subject, messages]) => (isChainOf(subject, rule) ? messages : []));
+    const heard = messages.flatMap(({ sequence: seq, body }): Heard[] => {
+      const { data, time: text } = JSON.parse(Buffer.from(body).toString());
+      if (data === undefined) return [];
+      const time = Date.parse(text);
+      const value: Value = { type: CHAINED, ts: time, n: 0, k: data.key, u: rule, shop: 0, peer: null, tags: null };
+      return [
+        { source, seq, index: 0, time, value, before: Number.NEGATIVE_INFINITY, after: Number.NEGATIVE_INFINITY },
+      ];
+    });
+    chains.set(
+      source,
+      heard.sort((a, b) => a.seq - b.seq),
+    );
+  }
+  return chains;
+}
+
+/** Where an outcome goes. */
+function outputOf({ kind, side, steps }: Outcome): string {
+  if (kind === 'late') return lateKind(steps[0]!.refs[0]!.split(' ')[0]!);
+  return side ?? (kind === 'timeout' ? kind : 'match');
 }
 
 /** What the lanes cannot make events of, or not for every rule. */
@@ -132,9 +184,8 @@ function laneDead({ name }: SimulatedSource, rules: readonly PlainRule[], messag
   for (const { seq, values } of messages) {
     if (values === undefined) dead.push(laneDeadName(name, seq, undefined, 'undecodable'));
     for (const [index, value] of (values ?? []).entries()) {
-      const bad = rules.some(
-        (rule) => rule.sources.includes(name) && concerns(rule, value.type) && keyOf(rule, value) === 'bad',
-      );
+      const event = { source: name, value };
+      const bad = rules.some((rule) => isFor(rule, event) && keysOf(rule, event).bad);
       if (typeof value.ts !== 'number') dead.push(laneDeadName(name, seq, index, 'time'));
       else if (bad) dead.push(laneDeadName(name, seq, index, 'key'));
     }
@@ -142,39 +193,20 @@ function laneDead({ name }: SimulatedSource, rules: readonly PlainRule[], messag
   return dead;
 }
 
-/** The key's value; undefined when the event has none, `bad` when it has something that is no key. */
-function keyOf({ key }: PlainRule, value: Placed['value']): unknown {
-  const parts = key.map((field) => value[field]);
-  if (parts.some((part) => typeof part === 'object' && part !== null)) return 'bad';
-  if (parts.includes(null)) return undefined;
-  return parts.length === 1 ? parts[0] : parts;
-}
+const isFor = ({ meaning, sources }: PlainRule, { source, value }: Pick<Placed, 'source' | 'value'>): boolean =>
+  sources.includes(source) && meaning.concerns(value.type, source, sources);
 
-/** The events that are something to a rule, each with its key. */
+/** The events that are something to a rule, each with its keys. */
 function* keyed(
   rule: PlainRule,
   heard: ReadonlyMap<string, readonly Heard[]>,
-): Generator<{ event: Heard; key: unknown }> {
-  for (const source of rule.sources) {
+): Generator<{ event: Heard; keys: readonly unknown[] }> {
+  for (const source of new Set(rule.sources)) {
     for (const event of heard.get(source)!) {
-      const key = keyOf(rule, event.value);
-      if (key !== undefined && key !== 'bad' && concerns(rule, event.value.type)) yield { event, key };
+      if (!isFor(rule, event)) continue;
+      const { keys } = keysOf(rule, event);
+      if (keys.length > 0) yield { event, keys };
     }
-  }
-}
-
-class Sights {
-  private readonly byKey = new Map<string, Sight>();
-
-  of(key: unknown, upto: number): Sight {
-    const text = JSON.stringify(key);
-    let sight = this.byKey.get(text);
-    if (sight === undefined) this.byKey.set(text, (sight = { key, events: [], late: [], upto }));
-    return sight;
-  }
-
-  get all(): readonly Sight[] {
-    return [...this.byKey.values()];
   }
 }
 
@@ -183,47 +215,118 @@ function sightsByEvents(
   sources: readonly SimulatedSource[],
   heard: ReadonlyMap<string, readonly Heard[]>,
 ): readonly Sight[] {
-  const sights = new Sights();
+  const waiting = new Map<string, Waiting>();
   const upto = Math.min(...sources.map(({ name }) => heard.get(name)!.at(-1)?.after ?? Number.NEGATIVE_INFINITY));
   const waits = sources.length > 1 || !sources.every(comesInOrder);
-  for (const { event, key } of keyed(rule, heard)) {
-    const sight = sights.of(key, upto);
-    if (event.time < event.before) sight.late.push({ event, byMs: event.before - event.time });
-    else if (!waits || isPassed(event, sources.length, upto)) sight.events.push(event);
+  for (const { event, keys } of keyed(rule, heard)) {
+    for (const key of keys) {
+      const sight = entryOf(waiting, key, sources.length > 1);
+      if (event.time >= event.before) sight.add(event, waits);
+      else sight.addLate(event, event.before, rule.meaning.takesLate);
+    }
   }
-  return sights.all;
+  return [...waiting.values()].map((sight) => sight.passTime(upto));
 }
 
 /** As before, but by when an event was late and how far time came in the shard of its key, as the log has it. */
 function sightsByLog(
   rule: PlainRule,
+  sources: readonly SimulatedSource[],
   heard: ReadonlyMap<string, readonly Heard[]>,
   stored: Stored,
   keyspace: string,
   violations: string[],
 ): readonly Sight[] {
-  const sights = new Sights();
-  const shards = new Map<Sight, string>();
-  const judged = judge(stored, rule.sources, keyspace);
-  for (const { event, key } of keyed(rule, heard)) {
-    const verdicts = judged.verdicts.get(refOf(event)) ?? [];
-    if (verdicts.length !== 1) {
-      violations.push(`${refOf(event)} is in ${verdicts.length} records for rule ${rule.name}`);
-      continue;
+  const due = new Map<string, { readonly event: Heard; readonly key: unknown }>();
+  for (const { event, keys } of keyed(rule, heard))
+    for (const key of keys) due.set(`${refOf(event)} for ${keyText(key as KeyValue)}`, { event, key });
+  const several = sources.length > 1;
+  const isChain = chainedRule(rule.sources[0]!) !== undefined;
+  const waits = several || isChain || !sources.every(comesInOrder);
+  const shards = new Map<string, string>();
+  const sights: Sight[] = [];
+  for (const [shard, records] of storiesOf(stored, rule, keyspace)) {
+    const here = new Map<string, Waiting>();
+    for (const { events, before, clock, processing } of records) {
+      for (const sight of here.values()) sight.hearProcessing(processing);
+      for (const { ref, key: text, lateBy } of events) {
+        const name = `${ref} for ${text}`;
+        const known = due.get(name);
+        // Rules with the same keys share what is routed, be it for them or not.
+        if (known === undefined) continue;
+        const { event, key } = known;
+        if (shards.has(name)) violations.push(`${name} is in two records for rule ${rule.name}`);
+        shards.set(name, shard);
+        const isNew = !here.has(JSON.stringify(key));
+        const sight = entryOf(here, key, several);
+        if (isNew) sight.hearProcessing(processing);
+        if (lateBy > 0) sight.addLate(event, event.time + lateBy, rule.meaning.takesLate);
+        else sight.add(event, waits);
+      }
+      if (clock > before || events.length > 0) for (const sight of here.values()) sight.passTime(clock);
     }
-    const { shard, lateBy } = verdicts[0]!;
-    const upto = judged.upto.get(shard)!;
-    const sight = sights.of(key, upto);
-    if (shards.has(sight) && shards.get(sight) !== shard) violations.push(`${refOf(event)} is not with its key`);
-    shards.set(sight, shard);
-    if (lateBy > 0) sight.late.push({ event, byMs: lateBy });
-    else if (isPassed(event, rule.sources.length, upto)) sight.events.push(event);
+    sights.push(...here.values());
   }
-  return sights.all;
+  for (const name of due.keys())
+    if (!shards.has(name)) violations.push(`${name} is in no record for rule ${rule.name}`);
+  const keys = sights.map(({ key }) => JSON.stringify(key));
+  if (new Set(keys).size < keys.length) violations.push(`rule ${rule.name}: events are not with their key`);
+  return sights;
 }
 
-/** Equal times of several sources can be put in order only when time is past them. */
-const isPassed = ({ time }: Placed, sources: number, upto: number): boolean => time + (sources > 1 ? 1 : 0) <= upto;
+function entryOf(all: Map<string, Waiting>, key: unknown, several: boolean): Waiting {
+  const text = JSON.stringify(key);
+  let entry = all.get(text);
+  if (entry === undefined) all.set(text, (entry = new Waiting(key, several)));
+  return entry;
+}
+
+/** What happens to a key while events wait until time has passed them. */
+class Waiting implements Sight {
+  readonly key: unknown;
+  readonly moments: Moment[] = [];
+  readonly late: { readonly event: Placed; readonly byMs: number }[] = [];
+  private waiting: Placed[] = [];
+  /** Equal times of several sources can be put in order only when time is past them. */
+  private readonly margin: number;
+
+  constructor(key: unknown, several: boolean) {
+    this.key = key;
+    this.margin = several ? 1 : 0;
+  }
+
+  add(event: Placed, waits: boolean): void {
+    if (waits) this.waiting.push(event);
+    else this.moments.push({ kind: 'event', event, now: event.time });
+  }
+
+  /** @param now the time it is behind */
+  addLate(event: Placed, now: number, taken: boolean): void {
+    if (taken) {
+      const reached = this.release(now);
+      if (reached > event.time) this.moments.push({ kind: 'event', event, now: reached });
+      else this.waiting.push(event);
+    } else this.late.push({ event, byMs: now - event.time });
+  }
+
+  hearProcessing(now: number): void {
+    this.moments.push({ kind: 'processing', now });
+  }
+
+  passTime(now: number): this {
+    this.moments.push({ kind: 'time', now: this.release(now) });
+    return this;
+  }
+
+  /** @returns how far time comes: not beyond what still waits */
+  private release(now: number): number {
+    const isPassed = ({ time }: Placed) => time + this.margin <= now;
+    for (const event of inOrder(this.waiting.filter(isPassed)))
+      this.moments.push({ kind: 'event', event, now: event.time });
+    this.waiting = this.waiting.filter((event) => !isPassed(event));
+    return Math.min(now, ...this.waiting.map(({ time }) => time));
+  }
+}
 
 /** By time, then source, then arrival. */
 const inOrder = (events: readonly Placed[]): Placed[] =>

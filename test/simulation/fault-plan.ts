@@ -6,6 +6,8 @@ const BUSY = ['shardLog.append', 'journal.append', 'shardLog.next', 'source.next
 
 /** Calls that many runs never come to. */
 const RARE = [
+  'laneStart.append',
+  'laneStart.last',
   'shardLog.close',
   'source.close',
   'source.sequenceAt',
@@ -17,10 +19,34 @@ const RARE = [
   'laneClock.append',
   'laneClock.last',
   'laneClock.trim',
+  'laneLetters.append',
+  'laneLetters.last',
+  'laneLetters.trim',
+  'chain.append',
+  'chain.last',
+  'chain.next',
+  'chain.caughtUp',
+  'chain.close',
+  'chain.facts',
+  'page.append',
+  'page.last',
+  'page.get',
+  'page.trim',
+  'journal.get',
+  'journal.trim',
+  'shardLog.trim',
+  'shardLog.facts',
+  'journal.facts',
 ];
 
 /** What faults are aimed at: rare calls get more of them, so that each is struck all the same. */
-const AIMS = SITES.flatMap((site) => (RARE.includes(site.call) ? [site, site, site] : [site]));
+const AIMS = SITES.flatMap((site) => Array.from({ length: weightOf(site.call) }, () => site));
+
+function weightOf(call: string): number {
+  // Most runs have no rule that reads another one, and few begin at a time.
+  if (call.startsWith('chain.') || call === 'source.sequenceAt') return 8;
+  return RARE.includes(call) ? 3 : 1;
+}
 
 /** A fault that waits for its moment: the call with number `skip` at its site, once its time has come. */
 interface Planned {
@@ -60,7 +86,9 @@ export class FaultPlan {
     });
     this.planned = [
       // Who is never there for long notices no silence.
-      ...Array.from({ length: silence ? random.integer(2, 7) : random.integer(4, 14) }, () => aimed(AIMS)),
+      ...Array.from({ length: (silence ? random.integer(2, 7) : random.integer(4, 14)) * (scenario.big ? 3 : 1) }, () =>
+        aimed(AIMS),
+      ),
       // At awaits that come often, so that no run passes in peace.
       ...Array.from({ length: silence ? 2 : 4 }, () => ({ ...aimed(BUSY_SITES), from: random.between(0, window / 2) })),
       ...Array.from({ length: lanes ? 3 : 0 }, () => ({

@@ -58,7 +58,7 @@ class RemoteLog implements FencedLog {
   }
 
   trim(subject: string, sequence: number): Promise<void> {
-    const act = () => this.life.world.store.log.trim(subject, sequence);
+    const act = () => this.life.world.store.trim(subject, sequence);
     return this.life.send({ name: `${kindOf(subject)}.trim`, detail: `${subject} ${sequence}`, act });
   }
 
@@ -194,10 +194,13 @@ function kindOf(subject: string): SubjectKind {
     case 'shard':
       return 'shardLog';
     case 'lane':
+      if (subject.endsWith('.letters')) return 'laneLetters';
       return subject.endsWith('.clock') ? 'laneClock' : 'laneStart';
     case 'journal':
+    case 'page':
     case 'match':
     case 'side':
+    case 'chain':
       return kind;
     case 'dead':
       return second === 'lane' ? 'laneDead' : 'shardDead';

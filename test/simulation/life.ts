@@ -3,7 +3,7 @@ import type { Clock } from '../../src/ports/clock.ts';
 import { PortError } from '../../src/ports/port-error.ts';
 import type { FaultPlan } from './fault-plan.ts';
 import type { SeededRandom } from './random.ts';
-import { type Fault, type Phase, TIMER } from './sites.ts';
+import { canFail, type Fault, type Phase, TIMER } from './sites.ts';
 import { EPOCH, type Store } from './store.ts';
 import type { Trace } from './trace.ts';
 import type { VirtualTime } from './virtual-time.ts';
@@ -16,6 +16,8 @@ export interface World {
   readonly trace: Trace;
   readonly store: Store;
   readonly leaseTtl: DurationMs;
+  /** Until when, in virtual time, nobody reaches the server, and until when its disk is slow. */
+  readonly server: { downUntil: number; slowUntil: number };
 }
 
 /** A call on its way over the simulated network. */
@@ -52,6 +54,7 @@ export class Life implements Clock {
   readonly misdeeds: string[] = [];
   readonly world: World;
   private pausedUntil = 0;
+  private cutOffUntil = 0;
   private readonly wallOffset: number;
   private readonly begun: number;
   private readonly atEnd = new Set<() => void>();
@@ -138,7 +141,11 @@ export class Life implements Clock {
       answer(random.between(5, 1500), `unknown (${cause})`, () => resolve(call.unknown!(cause)));
     const fault = this.strike(call.name, 'request');
     if (this.cut) return;
-    const underway = this.stillPaused + this.latency();
+    const underway = this.stillPaused + this.latency() + this.slowness(call.name);
+    if (this.unreachable > 0) {
+      this.requestLater(call, resolve, reject, answer, unknown);
+      return;
+    }
     if (fault === 'unavailable') {
       answer(underway, fault, () => reject(new PortError('UNAVAILABLE', `${call.name}: no answer now`)));
       return;
@@ -149,7 +156,7 @@ export class Life implements Clock {
     }
     if (fault === 'storedLater') {
       unknown(fault);
-      const late = underway + (random.chance(0.5) ? random.between(0, 50) : random.between(50, 3000));
+      const late = underway + (random.chance(0.5) ? random.between(0, 50) : random.between(50, LATE_MOST_MS));
       time.after(late, () => {
         this.note(`${call.name} ${call.detail}: arrives late`);
         void call.act();
@@ -160,13 +167,51 @@ export class Life implements Clock {
       call.act().then(
         (result) => {
           const struck = this.strike(call.name, 'answer');
-          if (fault === 'ackLost') unknown(`${fault}, ${show(result)}`);
+          const away = this.unreachable;
+          if (fault === 'ackLost' || (away > 0 && call.unknown !== undefined))
+            unknown(`${fault ?? 'cut off'}, ${show(result)}`);
+          else if (away > 0) answer(away + this.latency(), show(result), () => resolve(result));
           else
             answer(struck === 'delay' ? random.between(50, 2500) : this.latency(), show(result), () => resolve(result));
         },
         (error) => answer(this.latency(), String(error), () => reject(error)),
       );
     });
+  }
+
+  /** What becomes of a request while the server is out of reach. */
+  private requestLater<T>(
+    call: Call<T>,
+    resolve: (answer: T) => void,
+    reject: (error: unknown) => void,
+    answer: (delay: number, what: string, give: () => void) => void,
+    unknown: (cause: string) => void,
+  ): void {
+    const { time, random } = this.world;
+    if (call.unknown !== undefined) unknown('out of reach');
+    else if (canFail(call.name))
+      answer(random.between(5, 500), 'out of reach', () =>
+        reject(new PortError('UNAVAILABLE', `${call.name}: no connection`)),
+      );
+    // The rest is asked again and again.
+    else time.after(this.unreachable + this.latency(), () => !this.cut && this.request(call, resolve, reject));
+  }
+
+  /** Cuts the node's connection. */
+  cutOff(length: number): void {
+    this.cutOffUntil = Math.max(this.cutOffUntil, this.world.time.now + length);
+    this.note(`is cut off for ${length.toFixed(0)} ms`);
+  }
+
+  /** How long it takes until the server can be reached. */
+  private get unreachable(): number {
+    const { time, server } = this.world;
+    return Math.max(0, this.cutOffUntil - time.now, server.downUntil - time.now);
+  }
+
+  private slowness(call: string): number {
+    const { random, server, time } = this.world;
+    return server.slowUntil > time.now && WRITES.test(call) ? random.between(20, 400) : 0;
   }
 
   /** Lets something reach the node's code, unless it is cut off by then. */
@@ -210,7 +255,10 @@ export class Life implements Clock {
 
 /** How long a node stands still, in lives of its leases. */
 export const PAUSE_LEAST = 0.6;
-const PAUSE_MOST = 4;
+export const PAUSE_MOST = 4;
+
+/** How long after its answer a request may arrive at the store. */
+export const LATE_MOST_MS = 3000;
 
 const WRITES = /\.append$|^lease\.write$/;
 

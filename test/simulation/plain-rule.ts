@@ -1,6 +1,8 @@
+import type { PlainWrapper } from './plain-wrapper.ts';
+
 /**
- * What the rules of the simulation mean, computed the plainest way there is from the list of a key's events. Nothing of
- * the real matcher is used or known here: two people who read the same documentation wrote the same thing twice.
+ * What the rules of the simulation mean, computed the plainest way there is from what happens to a key. Nothing of the
+ * real engine is used or known here: two people who read the same documentation wrote the same thing twice.
  */
 
 /** The data of a source's event. */
@@ -12,6 +14,10 @@ export interface Value {
   readonly k: unknown;
   readonly u: unknown;
   readonly shop: number;
+  /** Where others have `k`, for rules with a key for each source. */
+  readonly peer: unknown;
+  /** Keys of an event that belongs to several. */
+  readonly tags: unknown;
   /** The publisher, where each has a clock of its own. */
   readonly pod?: string;
   /** A rule that is at fault throws on it, before it has looked at the event or after. */
@@ -30,55 +36,101 @@ export interface Placed {
 export const refOf = ({ source, seq, index }: Pick<Placed, 'source' | 'seq' | 'index'>): string =>
   `${source} ${seq}.${index}`;
 
-/** What a partial match holds, by the name of a step. */
-export type Taken = (step: string) => readonly Value[];
+/** What happens to a rule's key, one after the other. */
+export type Moment =
+  /** An event is seen. `now` is its own time; if it is late, the time that it is behind. */
+  | { readonly kind: 'event'; readonly event: Placed; readonly now: number }
+  /** Nothing older than this comes any more. */
+  | { readonly kind: 'time'; readonly now: number }
+  /** The server's clock, as the shard has heard it. */
+  | { readonly kind: 'processing'; readonly now: number };
 
-export interface PlainStep {
-  /** By type of event, the name it is taken under: several where there are several ways. */
-  readonly names: Readonly<Record<string, string>>;
-  /** Events it takes: as many as come, where `max` leaves it open. */
-  readonly min: number;
-  readonly max: number;
-  /** Takes every name once, in any order. */
-  readonly each?: boolean;
-  /** The very next event of the key or none; else the next one that fits. */
-  readonly strict?: boolean;
-  readonly where?: (value: Value, taken: Taken) => boolean;
+/** What a rule of any kind means. */
+export interface Meaning {
+  /** Whether events of this type are anything to the rule; others are as if they were not there. */
+  concerns(type: string, source: string, sources: readonly string[]): boolean;
+  /** It decides itself what to make of late events. */
+  readonly takesLate: boolean;
+  /** Processing time means something to it. */
+  readonly byProcessingTime: boolean;
+  /** How long after the last event nothing is left for time to decide, in ms; Infinity = time decides nothing. */
+  readonly settlesMs: number;
+  /** The same of processing time. */
+  readonly settlesProcessingMs?: number;
+  /** All that it says of a key. */
+  said(moments: readonly Moment[], rule: PlainRule): Said;
 }
 
-export interface PlainPattern {
-  readonly steps: readonly PlainStep[];
-  /** After the last step no event of this type may come before the limit, and that is the match. */
-  readonly absent?: string;
-  /** First to last event, exclusive. */
-  readonly withinMs: number;
-  /** Up to where beginnings are given up by a match; `{last}`: up to before the last event of that name. */
-  readonly afterMatch: 'noSkip' | 'pastLast' | 'toNext' | { readonly last: string };
-  /** Whether what ran out of time is said, on the side output `timeout`. */
-  readonly saysTimeouts?: boolean;
-  /** Partial matches that one key may have, and which goes when there is one more. */
-  readonly limit?: { readonly partialMatches: number; readonly goes: 'oldest' | 'newestAsDeadLetter' };
-  readonly emit: (taken: Taken) => unknown;
-}
+type Field = 'k' | 'u' | 'shop' | 'peer';
 
-export interface PlainRule extends PlainPattern {
+/** Which keys an event belongs to. */
+export type PlainKey =
+  /** One, made of these fields. */
+  | { readonly kind: 'fields'; readonly fields: readonly Field[] }
+  /** Each in the list `tags`. */
+  | { readonly kind: 'each' }
+  /** One, by a field of its own for each source. */
+  | { readonly kind: 'bySource'; readonly fields: Readonly<Record<string, Field>> }
+  /** Of what other rules say: that rule's key, or its name. */
+  | { readonly kind: 'chain'; readonly of: 'key' | 'rule' };
+
+export interface PlainRule {
   readonly name: string;
+  /** Name of the shape it is made from. */
+  readonly shape: string;
   readonly sources: readonly string[];
-  /** Fields that make up the key. */
-  readonly key: readonly ('k' | 'u' | 'shop')[];
+  readonly key: PlainKey;
   /** Whether late events are said, on the side output `late`. */
   readonly saysLate: boolean;
   /** Whether it throws on poison, and so loses what it holds for the key. */
   readonly faulty: boolean;
+  readonly wrapper: PlainWrapper;
+  /** With its wrapper. */
+  readonly meaning: Meaning;
 }
 
+/** The rule whose matches this source is; undefined when it is none. */
+export const chainedRule = (source: string): string | undefined =>
+  source.startsWith('rule:') ? source.slice('rule:'.length) : undefined;
+
+/** The keys of an event; `bad` when it has something there that is no key. */
+export function keysOf({ key }: PlainRule, { source, value }: Pick<Placed, 'source' | 'value'>): Keys {
+  if (key.kind === 'each') return eachOf(value.tags);
+  // What stands for a match has them there.
+  if (key.kind === 'chain') return { keys: [key.of === 'key' ? value.k : value.u], bad: false };
+  const fields = key.kind === 'fields' ? key.fields : [key.fields[source]!];
+  const parts = fields.map((field) => value[field]);
+  if (parts.some(isNoKey)) return { keys: [], bad: true };
+  if (parts.includes(null)) return { keys: [], bad: false };
+  return { keys: [parts.length === 1 ? parts[0] : parts], bad: false };
+}
+
+interface Keys {
+  readonly keys: readonly unknown[];
+  readonly bad: boolean;
+}
+
+function eachOf(tags: unknown): Keys {
+  if (tags === null) return { keys: [], bad: false };
+  if (!Array.isArray(tags)) return { keys: [], bad: true };
+  return { keys: [...new Set(tags.filter((tag) => tag !== null))], bad: false };
+}
+
+const isNoKey = (part: unknown): boolean => typeof part === 'object' && part !== null;
+
 export interface Outcome {
-  readonly kind: 'match' | 'timeout' | 'late';
+  readonly kind: 'match' | 'update' | 'unmatched' | 'timeout' | 'late';
+  /** The side output it goes to; undefined = where its kind goes. */
+  readonly side?: string;
   /** When it happened: the time of an event, or a deadline. */
   readonly time: number;
   /** What each step took, by name, in the order of first use. */
   readonly steps: readonly StepRefs[];
   readonly emit: unknown;
+  /** Of an update. */
+  readonly revision?: number | undefined;
+  /** How many before it were held back. */
+  readonly suppressed?: number | undefined;
   /** Outcomes with the same number happened at the same moment. */
   readonly moment: number;
 }
@@ -95,136 +147,14 @@ export interface Said {
   readonly dead: readonly { readonly cause: 'limit' | 'failed'; readonly steps: readonly StepRefs[] }[];
 }
 
-/** A beginning and how far it has come. */
-interface Run {
-  readonly taken: { readonly name: string; readonly event: Placed; readonly order: number }[];
-  step: number;
-  /** Events that the step has taken. */
-  count: number;
-  /** It may have to wait for those that began before it. */
-  complete: boolean;
-}
+/** The step that stands for an event by itself. */
+export const aloneIn = (step: string, event: Placed): StepRefs[] => [{ step, refs: [refOf(event)] }];
 
-/** Whether events of this type are anything to the rule; others are as if they were not there. */
-export function concerns({ steps, absent }: PlainPattern, type: string): boolean {
-  return absent === type || steps.some(({ names, strict }) => strict === true || type in names);
-}
-
-/**
- * @param events all of the key that the rule gets to see, in order of time, none of them late
- * @param upto time goes on to here after the last event
- */
-export function outcomesOf(rule: PlainRule, events: readonly Placed[], upto: number): Said {
-  const outcomes: Outcome[] = [];
-  const dead: Said['dead'][number][] = [];
-  /** In order of their beginnings. */
-  let runs: Run[] = [];
-  let moment = 0;
-
-  const say = (kind: Outcome['kind'], run: Run, time: number) => {
-    const emit = rule.emit((step) => valuesOf(run, step));
-    outcomes.push({ kind, time, steps: stepsOf(run), emit, moment });
-  };
-  /** Says what is complete, unless something that began before it may still say otherwise. */
-  const settle = (time: number) => {
-    if (rule.afterMatch === 'noSkip') {
-      for (const run of runs) if (run.complete) say('match', run, time);
-      runs = runs.filter(({ complete }) => !complete);
-    }
-    while (runs[0]?.complete === true) {
-      const run = runs.shift()!;
-      say('match', run, time);
-      const skipped = skippedBy(rule, run);
-      runs = runs.filter(({ taken }) => taken[0]!.order >= skipped);
-    }
-  };
-  const deadline = ({ taken, complete }: Run) =>
-    complete ? Number.POSITIVE_INFINITY : taken[0]!.event.time + rule.withinMs;
-  const passTime = (now: number) => {
-    for (;;) {
-      const due = Math.min(...runs.map(deadline));
-      if (due > now || due === Number.POSITIVE_INFINITY) return;
-      moment += 1;
-      const over = runs.filter((run) => deadline(run) === due);
-      for (const run of over) run.complete = rule.absent !== undefined && run.step === rule.steps.length;
-      const lost = over.filter(({ complete }) => !complete);
-      runs = runs.filter((run) => !lost.includes(run));
-      settle(due);
-      if (rule.saysTimeouts === true) for (const run of lost) say('timeout', run, due);
-    }
-  };
-  const fail = (event: Placed) => {
-    runs = [];
-    dead.push({ cause: 'failed', steps: [{ step: 'event', refs: [refOf(event)] }] });
-  };
-
-  events.forEach((event, order) => {
-    passTime(event.time);
-    moment += 1;
-    const poison = rule.faulty ? event.value.poison : undefined;
-    if (poison === 'before') {
-      fail(event);
-      return;
-    }
-    const fresh: Run = { taken: [], step: 0, count: 0, complete: false };
-    runs = [...runs, fresh].filter((run) => run.complete || takes(rule, run, event, order));
-    if (rule.absent === undefined) for (const run of runs) run.complete ||= run.step === rule.steps.length;
-    settle(event.time);
-    while (rule.limit !== undefined && runs.length > rule.limit.partialMatches) {
-      if (rule.limit.goes === 'oldest') runs.shift();
-      else dead.push({ cause: 'limit', steps: stepsOf(runs.pop()!) });
-    }
-    if (poison === 'after') fail(event);
-  });
-  passTime(upto);
-  return { outcomes, dead };
-}
-
-/** Shows a run one event. False when the run is over, or never began. */
-function takes(rule: PlainRule, run: Run, event: Placed, order: number): boolean {
-  const step = rule.steps[run.step];
-  if (step === undefined) return event.value.type !== rule.absent;
-  if (takesBy(step, run, event, order)) return true;
-  const next = rule.steps[run.step + 1];
-  // A step that is left open goes on until the next one gets its event.
-  if (next !== undefined && run.count >= step.min) {
-    const { count } = run;
-    run.step += 1;
-    run.count = 0;
-    if (takesBy(next, run, event, order)) return true;
-    run.step -= 1;
-    run.count = count;
-  }
-  return run.taken.length > 0 && step.strict !== true;
-}
-
-function takesBy(step: PlainStep, run: Run, event: Placed, order: number): boolean {
-  const name = step.names[event.value.type];
-  if (name === undefined || (step.each === true && valuesOf(run, name).length > 0)) return false;
-  if (step.where?.(event.value, (of) => valuesOf(run, of)) === false) return false;
-  run.taken.push({ name, event, order });
-  run.count += 1;
-  if (run.count === step.max) {
-    run.step += 1;
-    run.count = 0;
-  }
-  return true;
-}
-
-/** What began before the event with this number is given up. */
-function skippedBy({ afterMatch }: PlainRule, { taken }: Run): number {
-  if (afterMatch === 'pastLast') return taken.at(-1)!.order + 1;
-  if (afterMatch === 'toNext') return taken[0]!.order + 1;
-  return typeof afterMatch === 'object' ? taken.findLast(({ name }) => name === afterMatch.last)!.order : 0;
-}
-
-const valuesOf = ({ taken }: Run, step: string): Value[] =>
-  taken.filter(({ name }) => name === step).map(({ event }) => event.value);
-
-function stepsOf({ taken }: Run): StepRefs[] {
-  const names = new Set(taken.map(({ name }) => name));
-  return [...names].map((step) => ({
-    step,
-    refs: taken.filter(({ name }) => name === step).map(({ event }) => refOf(event)),
-  }));
-}
+/** What is said of a late event, for which nothing else is done. */
+export const lateOutcome = (event: Placed, byMs: number, moment: number): Outcome => ({
+  kind: 'late',
+  time: event.time,
+  steps: aloneIn('event', event),
+  emit: { lateByMs: byMs, event: event.value },
+  moment,
+});

@@ -14,18 +14,18 @@ export function strikesTable(strikes: Strikes): string {
     return `${row.padEnd(width)} ${cells.join(' ')}`;
   });
   const others = NODE_FAULTS.map((fault) => `${fault} ${strikes.counts.get(fault)}`).join(', ');
-  return [head, ...lines, `nodes, leases and actors: ${others}`].join('\n');
+  return [head, ...lines, `nodes, leases, actors and server: ${others}`].join('\n');
 }
 
 /** What is wrong with a run, the last of what happened in it, and how to see it again. */
-export function violationReport({ seed, violations, trace }: SimulationResult, lines: number): string {
+export function violationReport({ seed, violations, trace, scenario }: SimulationResult, lines: number): string {
   const happened = lines === 0 ? [] : ['the last of what happened:', ...trace.slice(-lines).map((line) => `  ${line}`)];
   return [
     `seed ${seed} violates:`,
     ...violations.slice(0, VIOLATIONS_MAX).map((violation) => `  ${violation}`),
     ...(violations.length > VIOLATIONS_MAX ? [`  and ${violations.length - VIOLATIONS_MAX} more`] : []),
     ...happened,
-    `again: npm run sim -- --seed ${seed}`,
+    `again: npm run sim -- --seed ${seed}${scenario.big ? ' --big' : ''}`,
   ].join('\n');
 }
 

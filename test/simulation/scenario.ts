@@ -1,7 +1,13 @@
+import type { SourceSettings } from '../../src/core/events/source-settings.ts';
+import type { SnapshotSettings } from '../../src/core/shards/snapshot-decision.ts';
+import { duration } from '../../src/core/time/units.ts';
 import { PAUSE_LEAST } from './life.ts';
-import type { PlainRule } from './plain-rule.ts';
+import { chainedRule, type Meaning, type PlainKey, type PlainRule } from './plain-rule.ts';
+import { type PlainWrapper, wrappedMeaning } from './plain-wrapper.ts';
 import type { SeededRandom } from './random.ts';
-import { SHAPES } from './shapes.ts';
+import type { Shape } from './shape.ts';
+import { SHAPES, shapeOf } from './shapes.ts';
+import { SHAPES_OF_CHAINS } from './shapes-of-chains.ts';
 
 /** A source, and what its publishers are like. */
 export interface SimulatedSource {
@@ -37,6 +43,10 @@ export interface Scenario {
    * what happened meanwhile they publish afterwards.
    */
   readonly oneMachine: boolean;
+  /** Whether about 2,000 events are published instead of some hundreds. */
+  readonly big: boolean;
+  /** Undefined: nothing is snapshotted, and nothing trimmed. */
+  readonly snapshots: SnapshotSettings | undefined;
 }
 
 /** Silence says something about this source's time. */
@@ -45,13 +55,13 @@ export const goesIdle = ({ idleAfter }: SimulatedSource): boolean => Number.isFi
 /** Its events need not wait for others. */
 export const comesInOrder = ({ disorder, clocks }: SimulatedSource): boolean => disorder === 0 && clocks.length === 1;
 
-export function someScenario(random: SeededRandom): Scenario {
+export function someScenario(random: SeededRandom, big: boolean): Scenario {
   const sources = someSources(random);
   const withIdle = sources.some(goesIdle);
   // Where time matters, who is lost is soon replaced.
   const leaseTtl = random.integer(500, withIdle ? 800 : 1500);
-  const nodes = random.integer(1, 3);
-  const oneMachine = nodes === 1 && withIdle;
+  const oneMachine = withIdle && random.chance(0.15);
+  const nodes = oneMachine ? 1 : random.pick([3, 3, 4]);
   // Heartbeats ask whether there is silence and store publishers' clocks: with those in play there are to be some more.
   const slowest = withIdle || sources.some(({ clocks }) => clocks.length > 1) ? 250 : 500;
   // A silence is believed for three heartbeats, and no pause of the one machine is to be taken for a silence.
@@ -66,6 +76,10 @@ export function someScenario(random: SeededRandom): Scenario {
     ticks: random.chance(0.25),
     grain: random.pick([1, 20]),
     oneMachine,
+    big,
+    snapshots: random.chance(0.8)
+      ? { afterBytes: random.pick([200, 400, 1500]), pageBytes: random.pick([100, 200, 1000]) }
+      : undefined,
   };
 }
 
@@ -109,22 +123,105 @@ function someRules(random: SeededRandom, sources: readonly SimulatedSource[]): P
   if (alike && random.chance(0.8)) groups.push(names);
   const rules: PlainRule[] = [];
   for (const group of groups) {
-    // A pattern without a limit never ends, so nothing could be said of when it is over.
-    const shapes = sources.some(goesIdle) ? SHAPES.filter(({ plain }) => Number.isFinite(plain.withinMs)) : SHAPES;
-    const chosen = new Set(Array.from({ length: random.integer(1, 3) }, () => random.pick(shapes)));
-    for (const { name, plain } of chosen) {
+    // A rule to which time never puts an end does not end, so nothing could be said of when it is over.
+    const silence = sources.some((source) => group.includes(source.name) && goesIdle(source));
+    const shapes = silence ? SHAPES.filter(({ meaning }) => Number.isFinite(meaning.settlesMs)) : SHAPES;
+    const kinds = [...new Set(shapes.map(({ kind }) => kind))];
+    const some = () => {
+      const kind = random.pick(kinds);
+      return random.pick(shapes.filter((shape) => shape.kind === kind));
+    };
+    for (const { name, kind, meaning } of new Set(Array.from({ length: random.integer(1, 3) }, some))) {
       rules.push({
-        ...plain,
         name: `${name}-${group.join('-')}`,
+        shape: name,
         sources: group,
-        key: random.pick([['k'], ['k'], ['k'], ['u'], ['k', 'shop']]),
+        key: someKey(random, kind, group),
         saysLate: random.chance(0.5),
         faulty: false,
+        ...wrapped(random, name, kind, meaning),
       });
     }
   }
-  const faulty = random.chance(0.4) ? random.pick(rules) : undefined;
+  if (random.chance(0.3)) rules.push(chained(random, random.pick(rules)));
+  const able = rules.filter(({ shape, wrapper, sources: [first] }) => {
+    const plain = Object.keys(wrapper).length === 0 && chainedRule(first!) === undefined;
+    return plain && shapeOf(shape).kind !== 'join';
+  });
+  const faulty = able.length > 0 && random.chance(0.4) ? random.pick(able) : undefined;
   return rules.map((rule) => (rule === faulty ? { ...rule, faulty: true } : rule));
+}
+
+/** Shapes of which it is said in what order a key's outcomes come, so that it is known which of them are held back. */
+const IN_TURN = ['tries', 'at-once', 'three', 'rounds', 'crowds', 'triples', 'rushes', 'sums', 'near', 'couples'];
+
+/** Some rules have something around them. */
+function wrapped(
+  random: SeededRandom,
+  name: string,
+  kind: Shape['kind'],
+  meaning: Meaning,
+): Pick<PlainRule, 'wrapper' | 'meaning'> {
+  const throttles = kind !== 'process' && IN_TURN.includes(name) && random.chance(0.25);
+  // In which order late events come for it would have to be said.
+  const dedupes = !meaning.takesLate && random.chance(0.15);
+  const wrapper: PlainWrapper = {
+    ...(throttles && { throttle: { perMs: random.pick([500, 2000]), count: random.integer(1, 2) } }),
+    ...(dedupes && { dedupeMs: random.pick([300, 1500]) }),
+  };
+  return { wrapper, meaning: throttles || dedupes ? wrappedMeaning(meaning, wrapper) : meaning };
+}
+
+/** A rule over the matches of another one. */
+function chained(random: SeededRandom, { name: of, key }: PlainRule): PlainRule {
+  const { name, meaning } = random.pick(SHAPES_OF_CHAINS);
+  return {
+    name: `${name}-${of}`,
+    shape: name,
+    sources: [`rule:${of}`],
+    key: { kind: 'chain', of: (key.kind === 'fields' && key.fields.length > 1) || random.chance(0.3) ? 'rule' : 'key' },
+    saysLate: false,
+    faulty: false,
+    wrapper: {},
+    meaning,
+  };
+}
+
+function someKey(random: SeededRandom, kind: Shape['kind'], sources: readonly string[]): PlainKey {
+  const [first, second] = sources;
+  // Keys of two sources by fields of different names.
+  if (second !== undefined && (kind === 'join' || kind === 'process') && random.chance(0.5))
+    return { kind: 'bySource', fields: { [first!]: 'k', [second]: 'peer' } };
+  if (random.chance(0.15)) return { kind: 'each' };
+  return { kind: 'fields', fields: random.pick([['k'], ['k'], ['k'], ['u'], ['k', 'shop']] as const) };
+}
+
+/** A source as a node is told of it. */
+export function settingsOf(
+  { name, disorder, idleAfter, clocks }: SimulatedSource,
+  start: SourceSettings['start'],
+): SourceSettings {
+  const field = (field: string) => (event: { data: unknown }) =>
+    ({ ok: true, value: (event.data as Record<string, unknown>)[field] ?? null }) as const;
+  return {
+    name,
+    stream: name.toUpperCase(),
+    subject: 'in',
+    format: 'auto',
+    start,
+    disorder: duration(disorder),
+    idleAfter: duration(idleAfter),
+    publisher: clocks.length > 1 ? field('pod') : undefined,
+    extraction: {
+      each: undefined,
+      derived: [],
+      where: undefined,
+      id: undefined,
+      type: field('type'),
+      time: field('ts'),
+    },
+    eventBytesMax: 1_000_000,
+  };
 }
 
 const HOUR_MS = 3_600_000;

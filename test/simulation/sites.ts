@@ -31,7 +31,19 @@ export const FAULTS: readonly Fault[] = [
   'unavailable',
 ];
 
-const APPENDS = ['shardLog', 'laneStart', 'laneClock', 'laneDead', 'journal', 'match', 'side', 'shardDead'] as const;
+const APPENDS = [
+  'shardLog',
+  'laneStart',
+  'laneClock',
+  'laneLetters',
+  'laneDead',
+  'journal',
+  'page',
+  'match',
+  'side',
+  'chain',
+  'shardDead',
+] as const;
 export type SubjectKind = (typeof APPENDS)[number];
 
 /** Which faults each call can meet beside crash, pause and delay. */
@@ -39,9 +51,21 @@ const CALLS: ReadonlyMap<string, readonly Fault[]> = new Map<string, readonly Fa
   ...APPENDS.map((kind): [string, Fault[]] => [`${kind}.append`, ['ackLost', 'neverStored', 'storedLater']]),
   ...APPENDS.map((kind): [string, Fault[]] => [`${kind}.last`, []]),
   ['laneClock.trim', ['unavailable']],
+  ['laneLetters.trim', ['unavailable']],
+  ['journal.trim', ['unavailable']],
+  ['shardLog.trim', ['unavailable']],
+  ['page.trim', ['unavailable']],
+  ['journal.get', []],
+  ['page.get', []],
+  ['journal.facts', ['unavailable']],
+  ['shardLog.facts', ['unavailable']],
   ['shardLog.next', []],
   ['journal.next', []],
   ['source.next', []],
+  ['chain.next', []],
+  ['chain.caughtUp', []],
+  ['chain.close', []],
+  ['chain.facts', ['unavailable']],
   ['shardLog.close', []],
   ['journal.close', []],
   ['source.caughtUp', []],
@@ -52,6 +76,9 @@ const CALLS: ReadonlyMap<string, readonly Fault[]> = new Map<string, readonly Fa
   ['lease.write', ['ackLost', 'neverStored', 'storedLater']],
   ['lease.release', ['unavailable']],
 ]);
+
+/** Whether a call may say that the server cannot be reached now. */
+export const canFail = (call: string): boolean => CALLS.get(call)?.includes('unavailable') === true;
 
 /** A fault at a call and phase: `journal.append:answer`. */
 export interface Site {
@@ -79,8 +106,17 @@ export const SITES: readonly Site[] = [
 
 export const siteName = ({ call, phase, fault }: Site): string => `${call}:${phase} ${fault}`;
 
-/** What happens to a node, a lease or an actor as a whole. */
-export const NODE_FAULTS = ['drain', 'deleteLease', 'killActor', 'restartAll'] as const;
+/** What happens to a node, a lease, an actor or the server as a whole. */
+export const NODE_FAULTS = [
+  'drain',
+  'deleteLease',
+  'killActor',
+  'restartAll',
+  'partition',
+  'serverRestart',
+  'slowDisk',
+  'clockJump',
+] as const;
 export type NodeFault = (typeof NODE_FAULTS)[number];
 
 /** How often each fault took effect. */

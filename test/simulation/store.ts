@@ -12,6 +12,16 @@ export const EPOCH = Date.UTC(2026, 0, 1);
 /** A message and when it was stored, counted over all streams. */
 export interface StoredMessage extends LogMessage {
   readonly arrival: number;
+  /** Virtual milliseconds since the run began, whatever the server's clock showed. */
+  readonly at: number;
+}
+
+/** What is before `sequence` on a subject was removed. */
+export interface Trim {
+  readonly subject: string;
+  readonly sequence: number;
+  /** How many messages had been stored over all streams. */
+  readonly arrival: number;
 }
 
 /** By subject, in order. */
@@ -26,11 +36,17 @@ export class Store {
   readonly leases = new MemoryLeases();
   readonly sources: ReadonlyMap<string, MemorySource>;
   private readonly kept = new Map<string, StoredMessage[]>();
+  /** What was removed from the log, though not from here. */
+  readonly trims: Trim[] = [];
   private arrivals = 0;
+  private readonly now: () => number;
+  /** How far the server's clock has been set ahead. */
+  private ahead = 0;
 
   /** @param now virtual milliseconds since the run began */
   constructor(now: () => number, sources: readonly string[], bodyMax: number) {
-    const clock = () => instant(EPOCH + now());
+    this.now = now;
+    const clock = () => instant(EPOCH + now() + this.ahead);
     this.log = new MemoryLog({ prefix: PREFIX, now: clock, bodyMax });
     this.sources = new Map(sources.map((name) => [name, new MemorySource({ name, now: clock, subject: 'in' })]));
   }
@@ -43,7 +59,7 @@ export class Store {
   ): Promise<Appended> {
     const answer = await this.log.append(subject, expected, body, headers);
     if (answer.kind === 'stored') {
-      const message = { ...(await this.log.last(subject))!, arrival: this.arrivals };
+      const message = { ...(await this.log.last(subject))!, arrival: this.arrivals, at: this.now() };
       this.arrivals += 1;
       const before = this.kept.get(subject);
       if (before === undefined) this.kept.set(subject, [message]);
@@ -52,7 +68,17 @@ export class Store {
     return answer;
   }
 
-  /** Everything ever stored. */
+  async trim(subject: string, sequence: number): Promise<void> {
+    this.trims.push({ subject, sequence, arrival: this.arrivals });
+    await this.log.trim(subject, sequence);
+  }
+
+  /** Sets the server's clock. */
+  jump(ms: number): void {
+    this.ahead += ms;
+  }
+
+  /** Everything ever stored, removed or not. */
   get stored(): Stored {
     return this.kept;
   }

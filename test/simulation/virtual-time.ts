@@ -29,7 +29,10 @@ export class VirtualTime {
       await quiescence.reached();
       while (!done()) {
         const due = this.queue.peekValue();
-        if (due === undefined || due > until) break;
+        if (due === undefined || due > until) {
+          if (Number.isFinite(until)) this.now = Math.max(this.now, until);
+          break;
+        }
         this.now = due;
         this.queue.pop()!();
         await quiescence.reached();

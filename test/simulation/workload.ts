@@ -43,7 +43,7 @@ export function workload(random: SeededRandom, window: number, scenario: Scenari
 function publishHistory(random: SeededRandom, window: number, makers: readonly Maker[]): Publication[] {
   const publications: Publication[] = [];
   if (makers.length === 0) return [];
-  const events = random.integer(50, 150) * makers.length;
+  const events = (makers[0]!.scenario.big ? 1000 : random.integer(50, 150)) * makers.length;
   // Some publishers send all they have at once.
   const bunching = random.pick([0.7, 0.7, 0.98]);
   let at = 0;
@@ -63,7 +63,8 @@ function publishHistory(random: SeededRandom, window: number, makers: readonly M
  */
 function publishLive(random: SeededRandom, window: number, maker: Maker): Publication[] {
   const publications: Publication[] = [];
-  if (random.chance(0.1)) return [];
+  const { big } = maker.scenario;
+  if (!big && random.chance(0.1)) return [];
   const { idleAfter } = maker.source;
   const slowest = maker.scenario.oneMachine ? 0 : 0.8 * idleAfter;
   // A source whose clock is behind is to be heard when others have already moved time on.
@@ -71,7 +72,7 @@ function publishLive(random: SeededRandom, window: number, maker: Maker): Public
   let happens = random.chance(isBehind ? 0.9 : 0.2) ? random.between(0.3 * window, 0.6 * window) : 0;
   let at = 0;
   while (happens < window) {
-    happens += random.chance(0.85) ? random.between(0, 50) : random.between(idleAfter, 3 * idleAfter);
+    happens += random.chance(big ? 0.97 : 0.85) ? random.between(0, 50) : random.between(idleAfter, 3 * idleAfter);
     // One after the other: what is published at the very same time comes in any order.
     at = Math.max(at + 0.01, happens + (random.chance(0.3) ? random.between(0, slowest) : 0));
     publications.push(...maker.message(at, (value) => maker.live(value, happens)));
@@ -156,14 +157,19 @@ class Maker {
     const number = () => random.integer(1, keys);
     const key = (name: string) => (random.chance(0.03) ? null : `${name}${number()}`);
     const k = random.chance(0.02) ? { v4: '::' } : key('k');
-    const poison = this.poisons && (k === 'k1' || k === 'k2') && random.chance(0.4);
+    const peer = random.chance(0.7) ? k : key('k');
+    const type = random.pick(['Open', 'Open', 'Try', 'Try', 'Try', 'Close', 'Close', 'Noise']);
+    const poison = this.poisons && type !== 'Noise' && (k === 'k1' || k === 'k2') && random.chance(0.4);
+    const tags = random.chance(0.02) ? 'none' : [k, key('k'), null].slice(random.integer(0, 1), random.integer(1, 3));
     return {
-      type: random.pick(['Open', 'Open', 'Try', 'Try', 'Try', 'Close', 'Close', 'Noise']),
+      type,
       ts: 0,
       n: random.integer(0, 9),
       k,
       u: key('ü'),
       shop: random.integer(1, 2),
+      peer,
+      tags: typeof k === 'object' && k !== null ? null : tags,
       ...(poison && { poison: random.pick(['before', 'after'] as const) }),
     };
   }
