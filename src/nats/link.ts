@@ -32,6 +32,9 @@ export class NatsLink {
   readonly #listeners = new Set<(connected: boolean) => void>();
   #status: NatsStatus = { connected: true, trouble: undefined };
   #lastError = '';
+  /** What does not work although the connection stands: of requests, and of appends. */
+  #reported: string | undefined;
+  #appending: string | undefined;
 
   constructor(client: NatsConnection, options: LinkOptions = {}) {
     this.client = client;
@@ -95,7 +98,27 @@ export class NatsLink {
 
   /** Says what does not work although the connection stands; undefined when it works again. */
   report(trouble: string | undefined): void {
-    if (this.#status.connected && this.#status.trouble !== trouble) this.#set({ connected: true, trouble });
+    this.#reported = trouble;
+    this.#refresh();
+  }
+
+  /** The same of appends, which fail for reasons of their own: a full disk lets everything be read. */
+  reportAppends(trouble: string | undefined): void {
+    this.#appending = trouble;
+    this.#refresh();
+  }
+
+  /** Resolves after `ms`, or as soon as the connection is lost or back. */
+  async pause(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        this.#listeners.delete(end);
+        resolve();
+      };
+      const timer = setTimeout(end, ms);
+      this.#listeners.add(end);
+    });
   }
 
   /** @throws {PortError} CLOSED */
@@ -118,7 +141,8 @@ export class NatsLink {
         this.#down(`disconnected from NATS at ${String(data)}${this.#lastError}; trying to reconnect`);
       } else if (type === Events.Reconnect) {
         this.#lastError = '';
-        this.#set({ connected: true, trouble: undefined });
+        this.#reported = undefined;
+        this.#set({ connected: true, trouble: this.#appending });
       } else if (permissionContext !== undefined) {
         const { operation, subject } = permissionContext;
         this.report(`NATS does not permit this account to ${operation} to "${subject}"`);
@@ -134,6 +158,11 @@ export class NatsLink {
     const was = this.#status.connected;
     if (was || this.#status.trouble !== trouble) this.#set({ connected: false, trouble });
     if (was) this.#replies.abandon(trouble);
+  }
+
+  #refresh(): void {
+    const trouble = this.#reported ?? this.#appending;
+    if (this.#status.connected && this.#status.trouble !== trouble) this.#set({ connected: true, trouble });
   }
 
   #set(status: NatsStatus): void {

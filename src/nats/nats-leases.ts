@@ -158,6 +158,24 @@ class NatsLeases implements LeaseStore {
     await this.#append(name, NO_BODY, revision, REMOVED);
   }
 
+  /** What is published to the bucket's subjects reaches everybody who listens, whether or not it is then stored. */
+  watch(changed: (name: string | undefined, released: boolean) => void): () => void {
+    const subscription = this.#link.client.subscribe(`${this.#subjects}>`, {
+      callback: (error, message) => {
+        if (error !== null) return; // not permitted: the link says so, and looking from time to time does as well
+        const released = message.headers?.has(OPERATION) === true;
+        changed(leaseName(message.subject.slice(this.#subjects.length)), released);
+      },
+    });
+    const unwatch = this.#link.onChange((connected) => {
+      if (connected) changed(undefined, true);
+    });
+    return () => {
+      unwatch();
+      if (!this.#link.closed) subscription.unsubscribe();
+    };
+  }
+
   async #append(name: string, body: Uint8Array, revision: number, operation?: string): Promise<LeaseWritten> {
     const fence = headers();
     fence.set(EXPECTED, String(revision));

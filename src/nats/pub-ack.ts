@@ -52,5 +52,9 @@ function parseUnusual(data: Uint8Array): PubAck {
 export function appendedOf(ack: PubAck): Appended {
   if (ack.kind === 'stored') return ack.duplicate ? { kind: 'refused' } : { kind: 'stored', sequence: ack.sequence };
   if (ack.code === JsErrorCode.wrongLastSequence) return { kind: 'refused' };
-  return { kind: 'unknown', cause: `JetStream: ${ack.description} (${ack.code})` };
+  const reason = FULL.includes(ack.code) || /no space|maximum|insufficient/i.test(ack.description) ? 'full' : 'other';
+  return { kind: 'unknown', cause: `JetStream: ${ack.description} (${ack.code})`, reason };
 }
+
+/** Error codes of JetStream that mean that a limit of storage is reached: of the server, the account, the stream. */
+const FULL: readonly number[] = [10023, 10047, 10028];

@@ -24,4 +24,9 @@ export interface LeaseStore {
   write(name: string, holder: string, revision: number): Promise<LeaseWritten>;
   /** Gives a lease back; a conflict means that it was already someone else's. */
   release(name: string, revision: number): Promise<void>;
+  /**
+   * Calls back soon after a lease is written or released, as a hint to look: it may be missing, late or wrong. Without a
+   * name, anything may have changed. Absent where there is no such news. Gives what ends it.
+   */
+  watch?(changed: (name: string | undefined, released: boolean) => void): () => void;
 }

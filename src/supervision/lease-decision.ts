@@ -1,12 +1,10 @@
 import { fnv1a32 } from '../core/shards/shard-of.ts';
 
-/** A lease as a node sees it: who wrote it, and how long ago it saw it change, by its own clock. */
+/** A lease on a shard or lane as a node sees it. */
 export interface ObservedLease {
-  readonly name: string;
   readonly revision: number;
-  /** Empty when it was released. */
+  /** A living node; empty when anyone may have it. */
   readonly holder: string;
-  readonly unchangedMs: number;
 }
 
 export interface LeaseDecision {
@@ -16,29 +14,29 @@ export interface LeaseDecision {
   readonly release: readonly string[];
 }
 
+/** How many of so many leases each of so many nodes holds at most. */
+export const share = (wanted: number, nodes: number): number => Math.ceil(wanted / Math.max(1, nodes));
+
 /**
  * Which leases a node tries for or gives back, so that all are held and every living node holds about as many. A pure
  * decision; when two nodes decide for the same lease, the store's revision lets one of them have it.
  * @param wanted all names of one kind (shards, or lanes)
- * @param observed what is in the store
- * @param nodes names of the living nodes, this one included
- * @param ttlMs a lease unchanged for longer is anyone's
+ * @param observed what is in the store, by name
+ * @param share how many of them a node is to hold at most
  */
 export function decideLeases(
   wanted: readonly string[],
   observed: ReadonlyMap<string, ObservedLease>,
   node: string,
-  nodes: readonly string[],
-  ttlMs: number,
+  share: number,
 ): LeaseDecision {
-  const share = Math.ceil(wanted.length / Math.max(1, nodes.length));
   const own: string[] = [];
   const free: { name: string; revision: number }[] = [];
   for (const name of wanted) {
     const lease = observed.get(name);
     if (lease === undefined) free.push({ name, revision: 0 });
     else if (lease.holder === node) own.push(name);
-    else if (lease.holder === '' || lease.unchangedMs > ttlMs) free.push({ name, revision: lease.revision });
+    else if (lease.holder === '') free.push({ name, revision: lease.revision });
   }
   // Each node begins elsewhere, so that claimants rarely meet.
   const rank = (name: string) => fnv1a32(`${node} ${name}`);

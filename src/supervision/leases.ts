@@ -1,120 +1,285 @@
+import { readMarks } from '../core/rules/rule-mark.ts';
 import { type DurationMs, duration } from '../core/time/units.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { LeaseStore } from '../ports/lease-store.ts';
+import type { Lease, LeaseStore } from '../ports/lease-store.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { NodeMeasures } from '../ports/measures.ts';
-import { decideLeases, type ObservedLease } from './lease-decision.ts';
+import { decideLeases, type ObservedLease, share } from './lease-decision.ts';
+import { leaving, Members, NODE_LEASES, nodeLease } from './members.ts';
 
 /**
- * Holds this node's leases: claims its share of shards and lanes, renews them every third of the time to live, and
- * gives them up when it could not renew in time. Leases decide who tries; what keeps results right is the fence of
- * every append, so two holders cost time only (protocol.md §7).
+ * This node's membership and its leases. It renews one lease, its own, every third of the time to live; a lease on a
+ * shard or lane names its holder and stands as long as that node lives. Leases decide who tries; what keeps results
+ * right is the fence of every append, so two holders cost time only (protocol.md §7, docs/decisions/0022).
  *
- *   L1. Expiry is judged by the observer's own monotone clock since it last saw the revision change.
- *   L2. A lease that could not be renewed for a whole time to live is lost here too, without asking.
+ *   L1. Whether a node lives is judged by the observer's own clock, and only by time in which it could look (members.ts).
+ *   L2. Nothing is lost by being cut off: what became of the leases, the first look afterwards tells.
  *   L3. Work stops before its lease is released, so that the next holder finds settled streams.
+ *   L4. What the store holds decides, not what an answer said: a write whose answer was lost is found by the next look.
  */
 export class Leases {
   private readonly options: LeasesOptions;
-  private readonly seen = new Map<string, { revision: number; holder: string; at: number }>();
-  private readonly held = new Map<string, { revision: number; renewedAt: number }>();
+  private readonly members: Members;
+  /** Revisions of the leases under which this node works. */
+  private readonly held = new Map<string, number>();
+  /** Those of them that are being given back. */
+  private readonly ending = new Set<string>();
+  /** When the node's own lease was last renewed. */
+  private renewedAt = 0;
+  /** Revision of the node's own lease; 0 when it has none. */
+  private own = 0;
   private stopped = false;
   private cancel: () => void = () => undefined;
-  private ticking: Promise<void> = Promise.resolve();
+  private unwatch: () => void = () => undefined;
+  private ticking: Promise<void> | undefined;
+  /** Another round is wanted as soon as the one under way has ended. */
+  private again = false;
+  private waiting: (() => void)[] = [];
   /** Why the last round did not succeed; undefined when it did. */
   trouble: string | undefined;
+  /** As last read; undefined before that, and while they cannot be read. */
+  listed: readonly Lease[] | undefined;
 
   constructor(options: LeasesOptions) {
     this.options = options;
+    this.members = new Members(options.ttl);
   }
 
   /** Begins; the first round runs at once. */
   start(): void {
-    this.ticking = this.tick();
+    const { store, clock } = this.options;
+    this.unwatch =
+      store.watch?.((name, released) => {
+        const isNew = name?.startsWith(NODE_LEASES) === true && this.members.hear(name, clock.monotonic());
+        if (released || isNew) this.hurry();
+      }) ?? this.unwatch;
+    this.tick();
   }
 
-  holds(name: string): boolean {
-    return this.held.has(name);
+  /** Whether the node's own lease is known to be stored. */
+  get joined(): boolean {
+    return this.own > 0;
   }
 
   get count(): number {
     return this.held.size;
   }
 
-  /** Ends and gives all leases back. Whoever works under them must have stopped. */
+  isAlive(node: string): boolean {
+    return this.members.isAlive(node);
+  }
+
+  /** Gives some leases back, as soon as the work under each has ended. */
+  async giveUp(names: readonly string[]): Promise<void> {
+    await Promise.all(names.map((name) => this.giveBack(name)));
+  }
+
+  /** Resolves when a round that begins from now on has told which leases are still held, or after `stop`. */
+  async confirmed(): Promise<void> {
+    if (this.stopped) return;
+    // One that is under way may have looked already.
+    await this.ticking;
+    const told = new Promise<void>((resolve) => this.waiting.push(resolve));
+    this.hurry();
+    await told;
+  }
+
+  /**
+   * Ends: says that the node leaves, so that others count on taking its work, then stops lanes and after them shards,
+   * each lease being free as soon as its own work has ended. Idempotent; what cannot be given back expires.
+   */
   async stop(): Promise<void> {
     this.stopped = true;
     this.cancel();
+    this.unwatch();
     await this.ticking;
-    const { store, logger } = this.options;
-    const given = [...this.held];
+    this.tell();
+    const { store, node, life, lanes, shards, lost } = this.options;
+    const said = this.own === 0 ? undefined : await store.write(nodeLease(node), leaving(life), this.own);
+    const isReachable = said?.kind === 'written';
+    for (const kind of [lanes, shards]) {
+      await Promise.all(kind.map((name) => (isReachable ? this.giveBack(name) : lost(name))));
+    }
     this.held.clear();
-    await Promise.all(
-      given.map(([name, { revision }]) =>
-        store
-          .release(name, revision)
-          .catch((error) =>
-            logger.warn({ lease: name, error: String(error) }, 'a lease could not be given back; it expires'),
-          ),
-      ),
-    );
+    if (isReachable) await this.release(nodeLease(node), said.revision);
   }
 
-  private async tick(): Promise<void> {
-    const { clock, ttl } = this.options;
-    try {
-      await this.round();
-      this.trouble = undefined;
-    } catch (error) {
-      this.trouble = `leases cannot be read or written: ${error instanceof Error ? error.message : String(error)}`;
+  private tick(): void {
+    if (this.ticking !== undefined) {
+      this.again = true;
+      return;
     }
-    if (this.stopped) return;
-    this.dropExpired();
-    this.cancel = clock.after(duration(ttl / 3), () => {
-      this.ticking = this.tick();
-    });
+    this.cancel();
+    this.again = false;
+    const began = this.options.clock.monotonic();
+    this.ticking = this.round()
+      .then(
+        (trouble) => {
+          this.trouble = trouble;
+          this.tell();
+        },
+        (error) => {
+          this.members.blind();
+          this.listed = undefined;
+          this.trouble = `leases cannot be read or written: ${error instanceof Error ? error.message : String(error)}`;
+        },
+      )
+      .then(() => {
+        this.ticking = undefined;
+        if (this.stopped) return;
+        const { clock, ttl, node } = this.options;
+        // Just after the next node would be dead, so that its work does not wait for a beat.
+        const now = clock.monotonic();
+        const wait = Math.min(began + ttl / 3 - now, this.members.nextDeath(node, now) + 1);
+        this.cancel = clock.after(duration(this.again ? HURRY_MS : Math.max(HURRY_MS, wait)), () => this.tick());
+      });
   }
 
-  private async round(): Promise<void> {
-    const { store, node, lanes, shards } = this.options;
-    await this.renew(nodeLease(node));
-    await Promise.all([...this.held.keys()].filter((name) => name !== nodeLease(node)).map((name) => this.renew(name)));
-    this.observe(await store.list());
+  /** Looks soon: something has changed. */
+  hurry(): void {
     if (this.stopped) return;
-    const observed = this.observed();
-    const nodes = this.livingNodes(observed);
-    for (const wanted of [lanes, shards]) {
-      const { claim, release } = decideLeases(wanted, observed, node, nodes, this.options.ttl);
+    if (this.ticking !== undefined) {
+      this.again = true;
+      return;
+    }
+    this.cancel();
+    this.cancel = this.options.clock.after(duration(HURRY_MS), () => this.tick());
+  }
+
+  private tell(): void {
+    for (const resolve of this.waiting.splice(0)) resolve();
+  }
+
+  /** @returns why the node takes no part, if it does not */
+  private async round(): Promise<string | undefined> {
+    const { store, node, clock, lanes, shards } = this.options;
+    // At once and beside the look, which may take its time.
+    const renewing = this.own > 0 ? this.writeOwn(this.own) : Promise.resolve(false);
+    const leases = await store.list();
+    const isRenewed = await renewing;
+    this.members.look(leases, clock.monotonic());
+    this.listed = leases;
+    const stored = new Map(leases.map((lease) => [lease.name, lease]));
+    const newest = leases.reduce((most, { revision }) => Math.max(most, revision), 0);
+    if (!isRenewed) {
+      const isOurs = await this.renew(stored.get(nodeLease(node)), newest);
+      if (!isOurs) return this.giveUpName();
+    }
+    if (this.stopped || this.own === 0) return undefined;
+    this.compare(stored, newest);
+    const observed = this.observed(stored);
+    const apart = new Set([...readMarks(leases)].flatMap(([name, { waits }]) => (waits ? [name] : [])));
+    const sharing = this.members.sharing(node, apart);
+    for (const [kind, wanted] of [['lane', lanes] as const, ['shard', shards] as const]) {
+      if (this.options.mayClaim?.(kind) === false) continue;
+      const staying = wanted.filter((name) => !this.ending.has(name));
+      const { claim, release } = decideLeases(staying, observed, node, share(wanted.length, sharing));
       await Promise.all(claim.map(({ name, revision }) => this.claim(name, revision)));
-      await Promise.all(release.map((name) => this.giveBack(name)));
+      // Not waited for: what takes long to stop must not keep the node's own lease from being renewed.
+      for (const name of release) void this.giveBack(name);
     }
+    await this.releaseOrphans(stored);
+    return undefined;
   }
 
-  private async renew(name: string): Promise<void> {
-    const { store, node, clock, measures } = this.options;
-    const lease = this.held.get(name);
-    const written = await store.write(name, node, lease?.revision ?? this.seen.get(name)?.revision ?? 0);
-    if (written.kind === 'written') {
-      this.held.set(name, { revision: written.revision, renewedAt: clock.monotonic() });
-      measures.leaseRenewals += 1;
-    } else if (written.kind === 'conflict' && lease !== undefined) this.lose(name, 'another node took it');
+  /**
+   * Renews the node's own lease.
+   * @param newest the greatest revision listed: a list of a replica that lags says nothing about what came later
+   * @returns false when another process has the node's name
+   */
+  private async renew(lease: Lease | undefined, newest: number): Promise<boolean> {
+    const { node, life } = this.options;
+    if (lease !== undefined && lease.revision > this.own) {
+      const isOurs = lease.holder === life;
+      // The process that began last has the name; before it has said so, what is there is of an earlier life.
+      if (!isOurs && this.own > 0 && !this.members.isSilent(node)) return false;
+      if (isOurs || this.own > 0) this.own = lease.revision;
+    } else if (lease === undefined && newest > this.own) this.own = 0;
+    await this.writeOwn(this.own || (lease?.revision ?? 0));
+    return true;
+  }
+
+  private async writeOwn(revision: number): Promise<boolean> {
+    const { store, node, life, measures } = this.options;
+    const written = await store.write(nodeLease(node), life, revision);
+    if (written.kind === 'conflict') this.again = true;
+    if (written.kind !== 'written') return false;
+    this.own = written.revision;
+    measures.leaseRenewals += 1;
+    this.noteRenewal();
+    return true;
+  }
+
+  private noteRenewal(): void {
+    const { clock, ttl, logger } = this.options;
+    const now = clock.monotonic();
+    const since = now - this.renewedAt;
+    if (this.renewedAt > 0 && since > ttl / 2) {
+      const text = `the node's lease was renewed after ${Math.round(since)} ms only; after ${ttl} ms others take its work`;
+      logger.warn({ sinceMs: Math.round(since) }, text);
+    }
+    this.renewedAt = now;
+  }
+
+  private giveUpName(): string {
+    const { node, logger } = this.options;
+    const why = `another process runs as node ${node}`;
+    if (this.held.size > 0) logger.error({ node }, `${why}: give each process its own name, or none`);
+    for (const name of [...this.held.keys()]) this.lose(name, why);
+    return `${why}; this one has given up its leases until that one is gone`;
+  }
+
+  /** What is held against what is stored. */
+  private compare(stored: ReadonlyMap<string, Lease>, newest: number): void {
+    for (const [name, revision] of this.held) {
+      const lease = stored.get(name);
+      if (lease === undefined) {
+        if (newest > revision) this.lose(name, 'it was removed');
+      } else if (lease.revision > revision) {
+        if (lease.holder === this.options.node) this.held.set(name, lease.revision);
+        else this.lose(name, `node ${lease.holder} took it`);
+      }
+    }
   }
 
   private async claim(name: string, revision: number): Promise<void> {
-    const { store, node, clock } = this.options;
+    const { store, node } = this.options;
     const written = await store.write(name, node, revision);
     if (written.kind !== 'written') return;
-    this.held.set(name, { revision: written.revision, renewedAt: clock.monotonic() });
+    this.held.set(name, written.revision);
     if (!this.stopped) this.options.gained(name);
   }
 
   private async giveBack(name: string): Promise<void> {
-    const lease = this.held.get(name);
-    // Our name in the store under a lease we do not hold: from before a restart. It is ours to claim or to let expire.
-    if (lease === undefined) return;
+    const revision = this.held.get(name);
+    if (revision !== undefined) this.ending.add(name);
     await this.options.lost(name);
-    this.held.delete(name);
-    await this.options.store.release(name, lease.revision);
+    this.ending.delete(name);
+    // Meanwhile it may have been lost.
+    if (revision === undefined || !this.held.delete(name)) return;
+    await this.release(name, revision);
+  }
+
+  private async release(name: string, revision: number): Promise<void> {
+    const { store, logger } = this.options;
+    try {
+      await store.release(name, revision);
+    } catch (error) {
+      logger.warn({ lease: name, error: String(error) }, 'a lease could not be given back; it expires');
+    }
+  }
+
+  /**
+   * Leases in our name that we do not hold: of an earlier life, or of a claim whose answer was lost. As this node lives,
+   * nobody else takes them.
+   */
+  private async releaseOrphans(stored: ReadonlyMap<string, Lease>): Promise<void> {
+    const { node, lanes, shards } = this.options;
+    const orphans = [...lanes, ...shards].flatMap((name) => {
+      const lease = stored.get(name);
+      return lease !== undefined && lease.holder === node && !this.held.has(name) ? [lease] : [];
+    });
+    await Promise.all(orphans.map(({ name, revision }) => this.release(name, revision)));
   }
 
   private lose(name: string, why: string): void {
@@ -123,48 +288,22 @@ export class Leases {
     void this.options.lost(name);
   }
 
-  private dropExpired(): void {
-    const { clock, ttl } = this.options;
-    for (const [name, { renewedAt }] of this.held) {
-      if (clock.monotonic() - renewedAt > ttl) this.lose(name, `it could not be renewed for ${ttl} ms`);
-    }
-  }
-
-  private observe(leases: Awaited<ReturnType<LeaseStore['list']>>): void {
-    const now = this.options.clock.monotonic();
-    const names = new Set<string>();
-    for (const { name, revision, holder } of leases) {
-      names.add(name);
-      const before = this.seen.get(name);
-      if (before?.revision !== revision) this.seen.set(name, { revision, holder, at: now });
-    }
-    for (const name of this.seen.keys()) if (!names.has(name)) this.seen.delete(name);
-  }
-
-  private observed(): Map<string, ObservedLease> {
-    const now = this.options.clock.monotonic();
+  private observed(stored: ReadonlyMap<string, Lease>): Map<string, ObservedLease> {
+    const { node } = this.options;
     const observed = new Map<string, ObservedLease>();
-    for (const [name, { revision, holder, at }] of this.seen) {
-      // A lease in our name that we do not hold is one of an earlier life of this node: free at once.
-      const orphan = holder === this.options.node && !this.held.has(name);
-      observed.set(name, { name, revision, holder: orphan ? '' : holder, unchangedMs: now - at });
+    for (const { name, revision, holder } of stored.values()) {
+      // A lease in our name that we do not hold is of an earlier life of this node, or of a claim whose answer was lost.
+      const isHeld = holder === node ? this.held.has(name) : this.members.isAlive(holder);
+      observed.set(name, { revision, holder: isHeld ? holder : '' });
     }
+    // A list that lags does not show what was claimed just now.
+    for (const [name, revision] of this.held) observed.set(name, { revision, holder: node });
     return observed;
-  }
-
-  private livingNodes(observed: ReadonlyMap<string, ObservedLease>): string[] {
-    const { node, ttl } = this.options;
-    const nodes = new Set([node]);
-    for (const { name, holder, unchangedMs } of observed.values()) {
-      if (name.startsWith(NODE_LEASES) && holder !== '' && unchangedMs <= ttl) nodes.add(holder);
-    }
-    return [...nodes];
   }
 }
 
-const NODE_LEASES = 'node.';
-/** The lease by which a node says that it lives. */
-export const nodeLease = (node: string): string => `${NODE_LEASES}${node}`;
+/** Between two rounds, however much happens. */
+const HURRY_MS = 20;
 
 export interface LeasesOptions {
   readonly store: LeaseStore;
@@ -172,9 +311,13 @@ export interface LeasesOptions {
   readonly logger: Logger;
   readonly measures: NodeMeasures;
   readonly node: string;
+  /** A name that no process ever had, this one's. */
+  readonly life: string;
   readonly ttl: DurationMs;
   readonly lanes: readonly string[];
   readonly shards: readonly string[];
+  /** Whether leases of a kind are to be claimed now; absent: always. */
+  readonly mayClaim?: (kind: 'lane' | 'shard') => boolean;
   /** A lease is now ours: begin to work. */
   readonly gained: (name: string) => void;
   /** A lease is no longer ours, or about to be given back: resolves when its work has stopped. */

@@ -20,6 +20,7 @@ export interface Work {
  *
  *   S1. There is at most one run at a time; the next begins when the last has ended.
  *   S2. After `stop` nothing runs, and `stop` resolves only then.
+ *   S3. It does not begin again before the store of leases has said that the lease is still held (protocol.md, C1).
  */
 export class Supervised {
   private readonly options: SupervisedOptions;
@@ -75,8 +76,15 @@ export class Supervised {
         );
         this.restarts.push(now);
         await this.wait(directive.delayMs);
+        // Two owners would take the shard from each other for ever, if one of them went on without its lease.
+        await this.unlessStopped(this.options.stillOurs());
       }
     }
+  }
+
+  private async unlessStopped(awaited: Promise<void>): Promise<void> {
+    if (this.stopped) return;
+    await Promise.race([awaited, new Promise<void>((resolve) => (this.stopWaiting = resolve))]);
   }
 
   private wait(ms: number): Promise<void> {
@@ -101,6 +109,8 @@ export interface SupervisedOptions {
   readonly name: string;
   /** A fresh run. */
   readonly begin: () => Work;
+  /** Resolves when it is known whether the lease is still held; if not, `stop` has been called before. */
+  readonly stillOurs: () => Promise<void>;
   /** Called when the policy gives up on it. */
   readonly stayedDown: (error: unknown) => void;
   readonly clock: Clock;
