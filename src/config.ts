@@ -1,9 +1,11 @@
 import { configProblems } from './config/config-problems.ts';
 import { NAME_FORM, PREFIX_FORM } from './config/name-forms.ts';
 import { type Given, overlay, SETTABLE } from './config/overlay.ts';
+import { readReferences } from './config/read-reference.ts';
 import { readSource } from './config/read-source.ts';
 import type { SourceSettings } from './core/events/source-settings.ts';
 import type { PatternLimits } from './core/patterns/pattern.ts';
+import type { ReferenceSettings } from './core/references/reference-settings.ts';
 import { DEFAULT_LIMITS } from './core/rules/default-limits.ts';
 import { type DocumentNode, type MapNode, Problems, type ScalarNode } from './core/rules/document.ts';
 import { FieldReader, nodeName } from './core/rules/field-reader.ts';
@@ -24,6 +26,8 @@ export interface Config {
   readonly nats: NatsOptions;
   readonly streams: { readonly replicas: number; readonly storage: 'file' | 'memory' };
   readonly sources: readonly SourceSettings[];
+  /** Data that rules look up. */
+  readonly references: readonly ReferenceSettings[];
   /** Paths, folders and patterns as written; see `ruleFiles`. */
   readonly rules: readonly RulePattern[];
   /** For rules that leave their own open. Part of the version of those. */
@@ -31,6 +35,8 @@ export interface Config {
   readonly shards: number;
   readonly actorsMax: number;
   readonly heartbeat: DurationMs;
+  /** Longest time a synchronous piece of work may take; then the process ends. */
+  readonly turnTimeout: DurationMs;
   readonly lease: { readonly ttl: DurationMs };
   readonly http: { readonly host: string; readonly port: number };
   readonly log: { readonly level: LogLevel };
@@ -52,7 +58,8 @@ export const DEFAULTS = {
   shards: 64,
   actorsMax: 100_000,
   heartbeat: duration(1_000),
-  lease: { ttl: duration(10_000) },
+  turnTimeout: duration(5_000),
+  lease: { ttl: duration(3_000) },
   http: { host: '0.0.0.0', port: 9180 },
   log: { level: 'info' },
 } as const;
@@ -63,6 +70,7 @@ const PORT_MAX = 65_535;
 /** A shorter lease would be lost to one slow garbage collection. */
 const LEASE_TTL_MIN = 1_000;
 const HEARTBEAT_MIN = 10;
+const TURN_TIMEOUT_MIN = 100;
 
 export interface ConfigInput {
   /** Text of the configuration file; undefined when there is none. */
@@ -100,11 +108,13 @@ export function resolveConfig({ file, flags, environment, rules: named }: Config
       storage: streams.oneOf('storage', ['file', 'memory']) ?? DEFAULTS.streams.storage,
     },
     sources: readSources(reader, problems),
+    references: readReferences(reader, problems),
     rules: readRules(reader, named, problems),
     limits: withDefaults(readLimits(reader, 'partialMatches', problems), DEFAULTS.limits),
     shards: upTo(reader, 'shards', 1, SHARDS_MAX, problems) ?? DEFAULTS.shards,
     actorsMax: reader.integer('actorsMax', 1) ?? DEFAULTS.actorsMax,
     heartbeat: atLeast(reader, 'heartbeat', HEARTBEAT_MIN, problems) ?? DEFAULTS.heartbeat,
+    turnTimeout: atLeast(reader, 'turnTimeout', TURN_TIMEOUT_MIN, problems) ?? DEFAULTS.turnTimeout,
     lease: { ttl: atLeast(lease, 'ttl', LEASE_TTL_MIN, problems) ?? DEFAULTS.lease.ttl },
     http: {
       host: http.text('host') ?? DEFAULTS.http.host,
@@ -152,7 +162,7 @@ export function resolveDeployment({ file, flags, environment }: Omit<ConfigInput
   return { ok: false, problems: configProblems(problems.sorted()) };
 }
 
-const FIELDS = [...new Set(SETTABLE.map((setting) => setting.split('.')[0]!)), 'sources'];
+const FIELDS = [...new Set(SETTABLE.map((setting) => setting.split('.')[0]!)), 'sources', 'references'];
 
 function readRoot(file: ConfigInput['file'], problems: Problems): MapNode {
   const place = { file: file?.path ?? 'corral.yaml', line: 1, column: 1 };

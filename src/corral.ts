@@ -1,5 +1,6 @@
 import { ActorPool } from './actors/actor-pool.ts';
-import { comesInOrder, type SourceSettings } from './core/events/source-settings.ts';
+import type { SourceSettings } from './core/events/source-settings.ts';
+import { type ReferenceSettings, referenceSource } from './core/references/reference-settings.ts';
 import { keyText } from './core/rules/key-text.ts';
 import type { KeyValue, RuleSet } from './core/rules/rule-set.ts';
 import type { SnapshotSettings } from './core/shards/snapshot-decision.ts';
@@ -9,7 +10,9 @@ import { SnapshotGate } from './journal/snapshot-gate.ts';
 import { chainedRules, chainSettings, chainSource } from './pipeline/chains.ts';
 import { createMeasures } from './pipeline/create-measures.ts';
 import { Lane } from './pipeline/lane.ts';
+import { nodeRules, type RegistrySettings } from './pipeline/node-rules.ts';
 import { Pace } from './pipeline/pace.ts';
+import { refreshGauges } from './pipeline/refresh-gauges.ts';
 import { replaySettings, replaySource } from './pipeline/replays.ts';
 import { ShardOwner } from './pipeline/shard-owner.ts';
 import type { Clock, Random } from './ports/clock.ts';
@@ -17,19 +20,28 @@ import type { LeaseStore } from './ports/lease-store.ts';
 import type { EventSource, FencedLog } from './ports/log.ts';
 import type { Logger } from './ports/logger.ts';
 import type { Measures } from './ports/measures.ts';
+import type { Outbox } from './ports/outbox.ts';
 import { pause } from './ports/pause.ts';
-import { Leases, nodeLease } from './supervision/leases.ts';
+import { NO_WATCH, type TurnWatch } from './ports/turn-watch.ts';
+import { Leases } from './supervision/leases.ts';
 import { STARTING, Supervised } from './supervision/supervised.ts';
+import { Survivors } from './supervision/survivors.ts';
 
 /** Everything outside the process, handed in. `serve`, `replay` and the simulation differ in these alone. */
 export interface Ports {
   /** By source name. */
   readonly sources: ReadonlyMap<string, EventSource>;
+  /** By name of the reference; may be absent when there is none. */
+  readonly references?: ReadonlyMap<string, EventSource>;
   readonly log: FencedLog;
   readonly leases: LeaseStore;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Takes matches to the subjects that rules name with `to`; absent: they go to the match stream alone. */
+  readonly outbox?: Outbox;
+  /** Absent: a rule may compute for ever. */
+  readonly watch?: TurnWatch;
 }
 
 /** What a node is told, resolved and complete. */
@@ -40,7 +52,11 @@ export interface Settings {
   readonly node: string;
   readonly shards: number;
   readonly sources: readonly SourceSettings[];
+  /** Data that rules look up. */
+  readonly references?: readonly ReferenceSettings[];
   readonly rules: RuleSet;
+  /** Absent: the rules are version 1 for ever, as in a run over files. */
+  readonly registry?: RegistrySettings;
   readonly leaseTtl: DurationMs;
   readonly heartbeat: DurationMs;
   /** Actors kept in memory; beyond it the longest unused are passivated. */
@@ -82,7 +98,6 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
     const chain = chainSettings(rule, `${settings.prefix.toUpperCase()}_MATCH`, settings.shards);
     return { name: chain.name, settings: chain, source: chainSource(ports.log, names.chainOf(rule)), replays: false };
   });
-  const inOrder = new Set(settings.sources.filter(comesInOrder).map(({ name }) => name));
   const pace = settings.finite ? new Pace(settings.sources.map(({ name }) => name)) : undefined;
   const fromSources = settings.sources.flatMap((source): LaneJob[] => {
     const own = { name: source.name, settings: source, source: ports.sources.get(source.name)!, replays: false };
@@ -90,9 +105,20 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
     const decided = replaySource(ports.log, names.decisionsOf(source.name));
     return [own, { name: replayLane(source.name), settings: replaySettings(source), source: decided, replays: true }];
   });
-  const lanesOf = [...fromSources, ...chains];
-  const measures = createMeasures({ sources: lanesOf, rules: settings.rules });
-  const pool = new ActorPool(settings.actorsMax, measures.node);
+  const { references = [] } = settings;
+  for (const { name: rule, references: names } of settings.rules.rules) {
+    const unknown = names.find((name) => !references.some((reference) => reference.name === name));
+    if (unknown !== undefined)
+      throw new RangeError(`rule ${rule} looks up the reference ${unknown}, which is not configured`);
+  }
+  const ofReferences = references.map((reference): LaneJob => {
+    const source = ports.references!.get(reference.name)!;
+    const read = referenceSource(reference);
+    return { name: read.name, settings: read, source, replays: false, reference };
+  });
+  const lanesOf = [...fromSources, ...chains, ...ofReferences];
+  const measures = createMeasures({ sources: lanesOf, rules: settings.rules, references });
+  const pool = new ActorPool(settings.actorsMax, measures.node, ports.watch);
   const snapshots = settings.snapshots && { settings: settings.snapshots, gate: new SnapshotGate() };
   const owners = new Map<number, ShardOwner>();
   const lanes = new Map<string, Lane>();
@@ -110,6 +136,7 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
   /** A name no owner ever had: the node's, how often it began something, and chance. */
   const incarnation = () => `${settings.node}.${++life}.${Math.floor(ports.random.next() * 2 ** 32).toString(36)}`;
 
+  const survivors = new Survivors();
   const shardNames = Array.from({ length: settings.shards }, (_, shard) => shardLease(shard));
   const laneNames = lanesOf.map(({ name }) => laneLease(name));
   const leases = new Leases({
@@ -118,16 +145,40 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
     logger: ports.logger,
     measures: measures.node,
     node: settings.node,
+    life: incarnation(),
     ttl: settings.leaseTtl,
     lanes: laneNames,
     shards: shardNames,
+    mayClaim: (kind) => rules.number !== undefined && (kind === 'shard' || rules.mayRead),
     gained: begin,
     lost: end,
   });
+  const rules = nodeRules({
+    ...{ rules: settings.rules, registry: settings.registry, sources: settings.sources, node: settings.node },
+    ...{ heartbeat: settings.heartbeat, leaseTtl: settings.leaseTtl, ports, measures: measures.node },
+    subject: names.ruleVersions,
+    seen: () => leases,
+    began: () => leases.hurry(),
+    overtaken: () => void (standing ??= standBack().finally(() => (standing = undefined))),
+    refused: (error) => fail(error),
+  });
+  let standing: Promise<void> | undefined;
+
+  /** Newer rules are active: lanes end first, and shards when they have worked off what those have written. */
+  async function standBack(): Promise<void> {
+    if (draining !== undefined || leases.count === 0) return;
+    await leases.giveUp(laneNames);
+    await Promise.all(
+      shardNames.map(async (lease, shard) => {
+        await Promise.race([owners.get(shard)?.handOver(), pause(ports.clock, HAND_OVER_MS)]);
+        await leases.giveUp([lease]);
+      }),
+    );
+  }
 
   function begin(lease: string): void {
     // A round of claims may have been under way when the drain began; it gives back what it still got.
-    if (draining !== undefined) return;
+    if (draining !== undefined || rules.number === undefined) return;
     const work = lease.startsWith(SHARD_LEASES) ? shardWork(lease) : laneWork(lease);
     const before = atWork.get(lease);
     atWork.set(lease, work);
@@ -150,20 +201,22 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
       clock: ports.clock,
       logger: ports.logger,
       stayedDown,
+      stillOurs: () => leases.confirmed(),
       begin: () => {
         const owner = new ShardOwner({
           ports,
           shard,
           prefix: settings.prefix,
           subjects: names,
-          rules: settings.rules,
-          inOrder: (source) => inOrder.has(source),
+          versions: rules,
+          references: new Map(references.map(({ name, bytesMax }) => [name, bytesMax])),
           pool,
+          survived: survivors.has,
           snapshots,
           measures,
         });
         owners.set(shard, owner);
-        return { run: (ready) => owner.run(incarnation(), ready), stop: () => owner.stop() };
+        return { run: (ready) => owner.run(survivors.add(incarnation()), ready), stop: () => owner.stop() };
       },
     });
   }
@@ -176,18 +229,23 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
       clock: ports.clock,
       logger: ports.logger,
       stayedDown,
+      stillOurs: () => leases.confirmed(),
       begin: () => {
+        let ruleVersion = rules.number ?? 0;
         const lane = new Lane({
           ports: { log: ports.log, clock: ports.clock, logger: ports.logger, measures: measures.node },
           ...job,
           rules: settings.rules,
-          ruleVersion: RULE_VERSION,
+          // Until it is stopped, a lane goes on with what it has written before.
+          ruleVersion: () => (ruleVersion = rules.number ?? ruleVersion),
           shards: settings.shards,
           subjects: names,
           heartbeat: settings.heartbeat,
           atEnd: settings.atEnd,
-          pace: chains.includes(job) ? undefined : pace,
+          pace: chains.includes(job) || ofReferences.includes(job) ? undefined : pace,
+          finite: settings.finite,
           measures: measures.sources.get(name)!,
+          watch: ports.watch ?? NO_WATCH,
         });
         lanes.set(name, lane);
         let given = false;
@@ -211,49 +269,35 @@ export function createCorral(ports: Ports, settings: Settings): Corral {
     }
     if (given()) return;
     ended.add(name);
-    if (ended.size === settings.sources.length + chains.length) finish();
+    if (ended.size === settings.sources.length + chains.length + ofReferences.length) finish();
   }
 
   async function drain(): Promise<void> {
-    // Children before parents: lanes feed shards, and leases go last so that the next holder finds settled streams.
-    const under = (kind: string) => [...atWork.keys()].filter((lease) => lease.startsWith(kind));
-    await Promise.all(under(LANE_LEASES).map(end));
-    await Promise.all(under(SHARD_LEASES).map(end));
     await leases.stop();
+    await rules.stop();
+    // Those whose lease was lost before may still be ending.
+    await Promise.all([...atWork.keys()].map(end));
     pool.stop();
-  }
-
-  function refreshGauges(): Measures {
-    const { node } = measures;
-    node.keys = 0;
-    node.stateBytes = 0;
-    node.timersPending = 0;
-    node.journalTailBytes = 0;
-    node.shardsOwned = owners.size;
-    for (const owner of owners.values()) {
-      const holdings = owner.holdings;
-      node.keys += holdings?.keys ?? 0;
-      node.stateBytes += holdings?.stateBytes ?? 0;
-      node.timersPending += holdings?.timers ?? 0;
-      node.journalTailBytes += holdings?.journalTailBytes ?? 0;
-    }
-    for (const [name, source] of measures.sources) source.laneOwned = atWork.has(laneLease(name)) ? 1 : 0;
-    return measures;
   }
 
   return {
     get measures() {
-      return refreshGauges();
+      for (const [name, source] of measures.sources) source.laneOwned = atWork.has(laneLease(name)) ? 1 : 0;
+      return refreshGauges(measures, [...owners.values()]);
     },
     finished,
     failed,
-    start: () => leases.start(),
+    start() {
+      leases.start();
+      rules.start();
+    },
     drain: () => (draining ??= drain()),
     notReady() {
       const reasons: string[] = [];
       if (draining !== undefined) reasons.push('the node is draining');
       if (leases.trouble !== undefined) reasons.push(leases.trouble);
-      else if (!leases.holds(nodeLease(settings.node))) reasons.push('the node has no lease yet');
+      else if (!leases.joined) reasons.push('the node has no lease yet');
+      if (rules.trouble !== undefined) reasons.push(rules.trouble);
       let starting = 0;
       for (const [lease, { trouble }] of atWork) {
         if (trouble === STARTING) starting += 1;
@@ -272,6 +316,7 @@ interface LaneJob {
   readonly settings: SourceSettings;
   readonly source: EventSource;
   readonly replays: boolean;
+  readonly reference?: ReferenceSettings;
 }
 
 const SHARD_LEASES = 'shard.';
@@ -279,5 +324,5 @@ const LANE_LEASES = 'lane.';
 const shardLease = (shard: number): string => `${SHARD_LEASES}${shard}`;
 const laneLease = (source: string): string => `${LANE_LEASES}${source}`;
 
-/** Rules given at start are one version; numbered versions come with rule changes at run time. */
-const RULE_VERSION = 1;
+/** A shard that has not worked off its log by then is given back all the same: whoever has it next does the rest. */
+const HAND_OVER_MS = 20_000;

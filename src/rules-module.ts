@@ -35,6 +35,7 @@ export {
   processingTimer,
   processRule,
   reducing,
+  reference,
   type Source,
   source,
   value,

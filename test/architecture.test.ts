@@ -250,4 +250,4 @@ t.test('every file is reached from the command, the libraries for rule modules, 
 });
 
 /** Loaded by Node by address, not by an import. */
-const HOOKS = ['cli/rule-module-hooks.ts'];
+const HOOKS = ['cli/rule-module-hooks.ts', 'system/watchdog-thread.ts'];

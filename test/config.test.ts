@@ -11,7 +11,7 @@ import { ruleFiles } from '../src/config/rule-files.ts';
 import { DEFAULTS, resolveConfig } from '../src/config.ts';
 import type { Event } from '../src/core/events/event.ts';
 import { instant } from '../src/core/time/units.ts';
-import { corral } from './support/replay.ts';
+import { corral, corralProcess } from './support/replay.ts';
 
 const LEAST = 'sources: {auth: {stream: AUTH}}\nrules: [rules/*.yaml]\n';
 
@@ -34,17 +34,20 @@ function wrong(text: string, flags: Given = {}, environment: Record<string, stri
 }
 
 t.test('sources and rules are enough; everything else has a default', async (t) => {
-  const { sources, rules, nats, node, ...rest } = good(LEAST);
+  const { sources, references, rules, nats, node, ...rest } = good(LEAST);
   t.strictSame(rest, DEFAULTS);
+  t.strictSame(references, []);
   t.strictSame([nats, node], [{}, undefined]);
   t.strictSame(rules, [{ pattern: 'rules/*.yaml', at: { file: 'corral.yaml', line: 2, column: 9 } }]);
-  const { extraction, ...source } = sources[0]!;
+  const { extraction, meaning, ...source } = sources[0]!;
+  t.match(meaning, /^[0-9a-f]{16}$/);
   t.strictSame(source, {
     name: 'auth',
     stream: 'AUTH',
     subject: undefined,
     format: 'auto',
     start: { kind: 'now' },
+    onStreamChanged: 'stop',
     disorder: 0,
     idleAfter: 2_000,
     publisher: undefined,
@@ -81,12 +84,13 @@ t.test('every single setting has a flag name and a variable', async (t) => {
     shards: '3',
     actorsMax: '3',
     heartbeat: '100ms',
+    turnTimeout: '3s',
     'lease.ttl': '3s',
     'http.port': '3',
     'log.level': 'warn',
   };
   const environment = Object.fromEntries(SETTABLE.map((setting) => [variableOf(setting), values[setting] ?? 'x']));
-  const { sources: _, ...config } = good(LEAST, {}, environment);
+  const { sources: _, references: __, ...config } = good(LEAST, {}, environment);
   t.strictSame(JSON.parse(JSON.stringify(config)), {
     prefix: 'x',
     node: 'x',
@@ -112,6 +116,7 @@ t.test('every single setting has a flag name and a variable', async (t) => {
     shards: 3,
     actorsMax: 3,
     heartbeat: 100,
+    turnTimeout: 3_000,
     lease: { ttl: 3_000 },
     http: { host: 'x', port: 3 },
     log: { level: 'warn' },
@@ -261,7 +266,11 @@ t.test('the JSON Schema accepts what is accepted, and refuses what is refused', 
     const inner = names(properties[name]!);
     return inner.length === 0 ? [name] : inner.map((field) => `${name}.${field}`);
   });
-  t.strictSame(inSchema.filter((name) => name !== 'sources').sort(), [...SETTABLE].sort(), 'it has every setting');
+  t.strictSame(
+    inSchema.filter((name) => name !== 'sources' && name !== 'references').sort(),
+    [...SETTABLE].sort(),
+    'it has every setting',
+  );
   t.ok(validate({ sources: { auth: { stream: 'AUTH', disorder: '5s' } }, rules: ['a'] }));
   for (const bad of [
     { rules: ['a'] },
@@ -366,8 +375,8 @@ t.test('the command', async (t) => {
     };
     const given = await bounds();
     t.match(given, [
-      { name: 'a', partialMatches: 10_000, stateBytes: 4_194_304, onLimit: 'deadLetter', livesMs: null },
-      { name: 'late', partialMatches: 7, stateBytes: 4_194_304, onLimit: 'deadLetter', livesMs: 10_000 },
+      { name: 'a', partialMatches: 10_000, stateBytes: 16_777_216, onLimit: 'deadLetter', livesMs: null },
+      { name: 'late', partialMatches: 7, stateBytes: 16_777_216, onLimit: 'deadLetter', livesMs: 10_000 },
     ]);
     const configured = await bounds('--config', at('limits.yaml'));
     t.match(configured, [
@@ -390,12 +399,12 @@ t.test('the command', async (t) => {
     t.match(stdout, /1 problem in 2 files/);
   });
   t.test('serve with a bad configuration begins nothing and ends with 2', async (t) => {
-    const { code, stdout, stderr } = await corral('serve', '--config', at('corral.yaml'));
+    const { code, stdout, stderr } = await corralProcess('serve', '--config', at('corral.yaml'));
     t.strictSame([code, stdout], [2, '']);
     t.match(stderr, /CONFIG_START/);
   });
   t.test('replay prints matches on stdout, and on stderr what it did and left out', async (t) => {
-    const { code, stdout, stderr } = await corral('replay', at('good.yaml'), '--events', at('events.ndjson'));
+    const { code, stdout, stderr } = await corralProcess('replay', at('good.yaml'), '--events', at('events.ndjson'));
     t.equal(code, 0, stderr);
     const matches = stdout
       .trimEnd()
@@ -441,9 +450,9 @@ t.test('the command', async (t) => {
   });
   t.test('a command line that cannot be used ends with 2, help and version with 0', async (t) => {
     t.equal((await corral('replay')).code, 2);
-    t.equal((await corral('shout')).code, 2);
-    t.equal((await corral('serve', '--nats-port', 'many')).code, 2);
-    t.match(await corral('--version'), { code: 0, stdout: /^\d+\.\d+\.\d+/ });
+    t.equal((await corralProcess('shout')).code, 2);
+    t.equal((await corralProcess('serve', '--nats-port', 'many')).code, 2);
+    t.match(await corralProcess('--version'), { code: 0, stdout: /^\d+\.\d+\.\d+/ });
   });
   t.test('every command has help with an example', async (t) => {
     for (const command of corralProgram().commands) {

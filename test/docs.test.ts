@@ -15,11 +15,19 @@ import { METRICS } from '../src/http/metrics.ts';
 
 const read = (path: string): string => readFileSync(join(packageRoot, path), 'utf8');
 
-const pages = ['.', 'docs', 'docs/rules', 'docs/decisions', 'examples/demo', 'examples/answers', 'test/data'].flatMap(
-  (folder) =>
-    readdirSync(join(packageRoot, folder))
-      .filter((name) => name.endsWith('.md'))
-      .map((name) => join(folder, name)),
+const pages = [
+  '.',
+  'docs',
+  'docs/rules',
+  'docs/decisions',
+  'examples/demo',
+  'examples/answers',
+  'examples/lookup',
+  'test/data',
+].flatMap((folder) =>
+  readdirSync(join(packageRoot, folder))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join(folder, name)),
 );
 
 const sources = readdirSync(join(packageRoot, 'src'), { recursive: true, encoding: 'utf8' })

@@ -14,7 +14,8 @@ const RULES = {
   rules: [{ name: 'break-in' }, { name: 'cut-off' }],
 } as unknown as Parameters<typeof createMeasures>[0]['rules'];
 
-const someMeasures = (): Measures => createMeasures({ sources: [{ name: 'auth' }], rules: RULES });
+const someMeasures = (): Measures =>
+  createMeasures({ sources: [{ name: 'auth' }], rules: RULES, references: [{ name: 'customers' }] });
 
 const registryOf = (measures: Measures | undefined, notReady: readonly string[] = []) =>
   metricsRegistry({ measures: () => measures, notReady: () => notReady, version: '1.2.3', rules: 'r1' });
@@ -107,12 +108,14 @@ t.test('every field that a node counts is shown by some metric', async (t) => {
     node: watched(plain.node, 'node'),
     sources: new Map([...plain.sources].map(([name, source]) => [name, watched(source, 'source')])),
     rules: new Map([...plain.rules].map(([name, rule]) => [name, watched(rule, 'rule')])),
+    references: new Map([...plain.references].map(([name, counts]) => [name, watched(counts, 'reference')])),
   };
   await scrape(measures);
   const fields = [
     ...Object.keys(plain.node).map((field) => `node.${field}`),
     ...Object.keys(plain.sources.get('auth')!).map((field) => `source.${field}`),
     ...Object.keys(plain.rules.get('break-in')!).map((field) => `rule.${field}`),
+    ...Object.keys(plain.references.get('customers')!).map((field) => `reference.${field}`),
   ];
   const unshown = fields.filter((field) => !read.has(field));
   t.strictSame(unshown, [], 'declare a metric in src/http/metrics.ts for each of these, and add it to docs/metrics.md');
@@ -126,7 +129,19 @@ t.test('names, units and labels of metrics keep to the conventions', async (t) =
     t.match(help, /^[A-Z0-9].*\.$/, `${name}: the help is a sentence`);
     for (const label of labels)
       t.ok(
-        ['source', 'rule', 'reason', 'result', 'stage', 'limit', 'output', 'version', 'rules'].includes(label),
+        [
+          'source',
+          'rule',
+          'reason',
+          'result',
+          'stage',
+          'limit',
+          'output',
+          'reference',
+          'version',
+          'rules',
+          'change',
+        ].includes(label),
         label,
       );
   }

@@ -355,6 +355,7 @@ for (const [name, formats] of [
   ['journal-1', 'frames of format 1, commits of format 1'],
   ['journal-2', 'frames of format 1, commits of format 2'],
   ['journal-3', 'frames of format 2, commits of format 3, manifest and pages of format 1'],
+  ['journal-4', 'commits of format 4, which say what was about to be run'],
 ] as const) {
   t.test(`what earlier versions wrote is read: ${formats}`, async (t) => {
     const fixture = JSON.parse(await readFile(join(packageRoot, `test/fixtures/${name}.json`), 'utf8'));
@@ -369,7 +370,8 @@ for (const [name, formats] of [
     }
     const { recovered } = await openJournal(portsOn(inner), NAMES, 'next');
     t.same(JSON.parse(JSON.stringify(dump(recovered.state))), fixture.state);
-    t.equal(recovered.pages.length > 0, name === 'journal-3');
+    t.equal(recovered.pages.length > 0, name === 'journal-3' || name === 'journal-4');
+    t.same(recovered.trials.slice(0, -1), fixture.trials ?? [], 'and what its last owners tried');
 
     const owner = await PlainOwner.open(inner, chance(3), new Map(recovered.state.head.ordinals), OFTEN);
     await owner.work(40);

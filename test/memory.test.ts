@@ -1,9 +1,9 @@
 import t from 'tap';
+import { subjectFilter } from '../src/core/events/subject-filter.ts';
 import { instant } from '../src/core/time/units.ts';
 import { iterableSource } from '../src/memory/iterable-source.ts';
 import { MemoryLog } from '../src/memory/memory-log.ts';
 import { MemorySource, type NewMessage } from '../src/memory/memory-source.ts';
-import { subjectFilter } from '../src/memory/subject-filter.ts';
 import type { FencedLog, LogReader } from '../src/ports/log.ts';
 
 // What the in-memory ports do beyond the contract: ends, and runs that keep nothing.

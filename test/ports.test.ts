@@ -422,6 +422,21 @@ async function leases(t: Test, world: World): Promise<void> {
     t.equal((await store.list()).length, 1);
   });
 
+  t.test('tell who watches of what is written and released', async (t) => {
+    const store = await world.leases();
+    const told: string[] = [];
+    const unwatch = store.watch!((name, released) => told.push(`${name} ${released}`));
+    const held = await store.write('shard.7', 'node-a', 0);
+    if (held.kind !== 'written') throw new Error(held.kind);
+    await store.release('shard.7', held.revision);
+    await until(() => told.length >= 2);
+    t.same(told.slice(0, 2), ['shard.7 false', 'shard.7 true']);
+    unwatch();
+    await store.write('shard.8', 'node-a', 0);
+    await store.list();
+    t.notOk(told.some((text) => text.startsWith('shard.8')));
+  });
+
   t.test('have any name', async (t) => {
     const store = await world.leases();
     const names = ['lane.a b', 'lane..', '.x.', 'größe=1', 'a/b_c-d', '✓ *.>'];

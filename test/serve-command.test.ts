@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import t from 'tap';
 import { packageRoot } from '../src/cli/package-root.ts';
 import { startServer } from '../src/nats/server/start-server.ts';
-import { corral, MAIN } from './support/replay.ts';
+import { corral, corralProcess, MAIN } from './support/replay.ts';
 import { servers } from './support/servers.ts';
 
 /** How `corral serve` and `corral demo` behave as processes: what they say, and how they end. */
@@ -154,7 +154,7 @@ t.test('a taken port is said by name, with exit code 2', async (t) => {
 });
 
 t.test('the demo prints the break-in once, as a person wants to read it, and ends by itself', async (t) => {
-  const { code, stdout, stderr } = await corral('demo');
+  const { code, stdout, stderr } = await corralProcess('demo');
   t.strictSame([code, stderr], [0, '']);
   const lines = stdout.split('\n');
   const found = lines.filter((line) => line.includes('147 guesses from 24.151.103.17, then a login as elastic_user_0'));

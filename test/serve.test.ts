@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { packageRoot } from '../src/cli/package-root.ts';
 import { deploy, until } from './support/deployment.ts';
-import { corral, type MatchOutput, replay } from './support/replay.ts';
+import { corral, corralProcess, type MatchOutput, replay } from './support/replay.ts';
 import { servers } from './support/servers.ts';
 
 /**
@@ -71,7 +71,7 @@ for (const server of await servers()) {
     const random = chance(SEED);
     const deployment = await deploy(t, server, { ...QUICK, sources: { auth: source('AUTH') }, rules: DEMO_RULES });
     await deployment.createStream('AUTH', 'auth.>');
-    const publishing = corral(
+    const publishing = corralProcess(
       ...['publish', DEMO_EVENTS, '--subject', 'auth.${event.type}', '--stream', 'AUTH', '--rate', '400/s'],
       ...['--server', deployment.url],
     );

@@ -37,6 +37,7 @@ const well: Status = {
       owner: alive('a'),
       stream: 'AUTH',
       position: 1234,
+      countsOn: 0,
       pending: 5,
       watermark: instant(1_699_999_990_000),
       watermarkAgeMs: 10_000,
@@ -206,7 +207,7 @@ for (const server of await servers()) {
       new Set([running.nodes[0].node]),
     );
     t.ok(running.lanes[0].watermark, 'and the watermark');
-    t.equal(running.streams.length, 5);
+    t.equal(running.streams.length, 6);
 
     const text = await corral('status', '--shards', ...environment);
     t.equal(text.code, 0);

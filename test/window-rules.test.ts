@@ -310,10 +310,10 @@ t.test('the bound is said in a sentence', async (t) => {
     /panes of 1m, at most 71 panes: for 1h and 10m more/,
   );
   t.match(bound('{session: 30m, maxSize: 8h}'), /until 30m have passed without an event, cut at 8h\./);
-  t.match(bound('{perEvent: 10m}'), /100,000 events and 4 MiB; beyond that the newest event becomes a dead letter\.$/);
+  t.match(bound('{perEvent: 10m}'), /100,000 events and 16 MiB; beyond that the newest event becomes a dead letter\.$/);
   t.match(bound('{count: 100}'), /up to 100 events/);
   t.match(bound('{count: 100, every: 10}'), /10 panes of 10 events/);
-  t.match(bound('global', 'everyEvents: 5'), /for ever\. A key keeps at most 4 MiB/);
+  t.match(bound('global', 'everyEvents: 5'), /for ever\. A key keeps at most 16 MiB/);
   const dedupe = 'dedupe: {events: event.id, matches: emit.n, within: 1h, ids: 500}';
   t.match(
     ruleOf(`window: {count: 1}\naggregate: {n: count()}\n${dedupe}`).bound!.sentence,

@@ -1,6 +1,7 @@
 import { type Ref, spawn, start, stop } from 'nact';
 import type { KeyspaceProgram } from '../core/behaviours/keyspace-program.ts';
 import type { NodeMeasures } from '../ports/measures.ts';
+import { NO_WATCH, type TurnWatch } from '../ports/turn-watch.ts';
 import type { KeyActors, TurnMessage } from './key-actors.ts';
 import { TurnGate } from './turn-gate.ts';
 
@@ -29,6 +30,7 @@ export interface KeyActor {
 export class ActorPool {
   readonly gate = new TurnGate();
   readonly measures: NodeMeasures;
+  readonly watch: TurnWatch;
   private readonly actorsMax: number;
   private readonly system: Ref<unknown>;
   private readonly parent: Ref<unknown>;
@@ -36,9 +38,10 @@ export class ActorPool {
   private spawned = 0;
 
   /** @param actorsMax actors that may be active between turns; half as many may wait for a key */
-  constructor(actorsMax: number, measures: NodeMeasures) {
+  constructor(actorsMax: number, measures: NodeMeasures, watch: TurnWatch = NO_WATCH) {
     this.actorsMax = actorsMax;
     this.measures = measures;
+    this.watch = watch;
     this.system = start() as Ref<unknown>;
     this.parent = spawn(this.system, () => undefined, 'keys') as Ref<unknown>;
   }

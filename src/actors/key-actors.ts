@@ -1,10 +1,12 @@
 import { dispatch, stop } from 'nact';
+import { type Care, TrialOver } from '../core/behaviours/care.ts';
 import { Desk, type PackedOf, type TurnResult } from '../core/behaviours/desk.ts';
 import { KeyStep } from '../core/behaviours/key-step.ts';
 import type { KeyspaceProgram } from '../core/behaviours/keyspace-program.ts';
 import type { Clocks, TurnItem } from '../core/behaviours/turn.ts';
 import { keyValue } from '../core/rules/key-text.ts';
 import type { ActorPool, KeyActor } from './actor-pool.ts';
+import { ALONE } from './turn-gate.ts';
 
 /**
  * The actors of one shard: one per active key, spawned when its first event or timer comes.
@@ -26,15 +28,24 @@ export class KeyActors {
   private entered = 0;
   private stopped = false;
 
+  /** Says for the watch what turn is under way. */
+  private readonly where: () => string;
+  private taking: KeyActor | undefined;
+
   /**
    * @param packed the key's cells in the shard's table
    * @param monotonic milliseconds, for measuring how long turns take
    */
-  constructor(pool: ActorPool, packed: PackedOf, monotonic: () => number) {
+  constructor(pool: ActorPool, shard: number, packed: PackedOf, monotonic: () => number) {
     this.pool = pool;
     this.packed = packed;
     this.desk = new Desk(packed);
     this.monotonic = monotonic;
+    this.where = () => {
+      const { rule, event } = this.desk.at;
+      const what = event === undefined ? 'a timer or the end of input' : `event ${event.id} of ${event.source}`;
+      return `shard ${shard}, rule ${rule}, key ${JSON.stringify(this.taking?.key)}, ${what}`;
+    };
   }
 
   get active(): number {
@@ -47,26 +58,57 @@ export class KeyActors {
    */
   async run(turns: readonly KeyTurn[], clocks: Clocks): Promise<readonly TurnResult[]> {
     if (turns.length === 0) return [];
-    const { gate } = this.pool;
-    await gate.enter(turns.length);
-    this.entered = turns.length;
-    if (this.stopped) this.leave();
+    await this.enter(turns.length);
     try {
-      return await new Promise((resolve, reject) => {
-        const round: Round = { clocks, results: new Array(turns.length), waiting: turns.length, resolve, reject };
-        if (this.stopped) return;
-        for (let number = 0; number < turns.length; number += 1) {
-          this.send(turns[number]!, { round, number, items: turns[number]!.items });
-        }
-      });
+      return await this.round(turns, clocks);
     } finally {
       this.leave();
     }
   }
 
-  private leave(): void {
-    this.pool.gate.leave(this.entered);
+  /** Waits until no turn of any shard is under way; from then on no other shard's begins, until `leave` or `stop`. */
+  enterAlone(): Promise<void> {
+    return this.enter(ALONE);
+  }
+
+  /** Between `enterAlone` and `leave`: as `run`. */
+  async runAlone(turns: readonly KeyTurn[], clocks: Clocks): Promise<readonly TurnResult[]> {
+    return turns.length === 0 ? [] : await this.round(turns, clocks);
+  }
+
+  /**
+   * Between `enterAlone` and `leave`: makes the first calls of a turn and forgets what came of it.
+   * @returns whether the turn has no more calls than that
+   */
+  async tryAlone(turn: KeyTurn, clocks: Clocks): Promise<boolean> {
+    const [result] = await this.round([turn], clocks);
+    const actor = this.actorOf(turn);
+    // Its memory is ahead of the table now; it makes itself anew from there (A3).
+    actor.step = undefined;
+    return result !== undefined;
+  }
+
+  /** Idempotent. */
+  leave(): void {
+    if (this.entered > 0) this.pool.gate.leave(this.entered);
     this.entered = 0;
+  }
+
+  private async enter(turns: number): Promise<void> {
+    await this.pool.gate.enter(turns);
+    this.entered = turns;
+    if (this.stopped) this.leave();
+  }
+
+  private round(turns: readonly KeyTurn[], clocks: Clocks): Promise<readonly TurnResult[]> {
+    return new Promise((resolve, reject) => {
+      const round: Round = { clocks, results: new Array(turns.length), waiting: turns.length, resolve, reject };
+      if (this.stopped) return;
+      for (let number = 0; number < turns.length; number += 1) {
+        const { items, care } = turns[number]!;
+        this.send(turns[number]!, { round, number, items, care });
+      }
+    });
   }
 
   private send(turn: KeyTurn, message: TurnMessage): void {
@@ -98,12 +140,24 @@ export class KeyActors {
     return new KeyStep(program, key, keyValue(key), this.packed(program.keyspace, key));
   }
 
-  settle(actor: KeyActor, { round, number, items }: TurnMessage): void {
+  settle(actor: KeyActor, { round, number, items, care }: TurnMessage): void {
+    const { desk, pool } = this;
     const started = this.monotonic();
-    const result = actor.step!.turn(items, round.clocks, this.desk);
-    this.pool.measures.busySeconds.turn += (this.monotonic() - started) / 1000;
+    this.taking = actor;
+    desk.care = care;
+    pool.watch.begin(this.where);
+    let result: TurnResult | undefined;
+    try {
+      result = actor.step!.turn(items, round.clocks, desk);
+    } catch (error) {
+      if (!(error instanceof TrialOver)) throw error;
+    } finally {
+      pool.watch.end();
+    }
+    pool.measures.busySeconds.turn += (this.monotonic() - started) / 1000;
     actor.pending = undefined;
-    round.results[number] = result;
+    // Undefined only in a trial, which looks at nothing else.
+    round.results[number] = result as TurnResult;
     round.waiting -= 1;
     if (round.waiting === 0) round.resolve(round.results);
   }
@@ -136,7 +190,7 @@ export class KeyActors {
   stop(): void {
     if (this.stopped) return;
     this.stopped = true;
-    if (this.entered > 0) this.leave();
+    this.leave();
     const actors = [...this.young.values(), ...this.old.values()];
     this.young = new Generation();
     this.old = new Generation();
@@ -149,6 +203,8 @@ export interface KeyTurn {
   readonly key: string;
   /** In the order of the log; empty when only timers are due. */
   readonly items: readonly TurnItem[];
+  /** Set when its calls are suspected of ending the process. */
+  readonly care?: Care | undefined;
 }
 
 export interface TurnMessage {
@@ -156,6 +212,7 @@ export interface TurnMessage {
   /** Which turn of the round. */
   readonly number: number;
   readonly items: readonly TurnItem[];
+  readonly care: Care | undefined;
 }
 
 interface Round {

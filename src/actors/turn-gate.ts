@@ -33,3 +33,5 @@ export class TurnGate {
 
 /** Turns under way at once on a node: some ten milliseconds of work. */
 const TURNS_MAX = 4096;
+/** As many turns as let no other round in. */
+export const ALONE = TURNS_MAX + 1;

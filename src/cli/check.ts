@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
+import { knownSubjects } from '../config/known-subjects.ts';
 import { DEFAULT_FILE, loadConfig } from '../config/load-config.ts';
 import { ruleFiles } from '../config/rule-files.ts';
 import type { CompiledRules, CompileOptions } from '../core/rules/compile-rules.ts';
@@ -8,6 +9,7 @@ import type { CompiledRule } from '../core/rules/rule-set.ts';
 import { runTwice } from './check/run-twice.ts';
 import { EXIT, EXIT_HELP, type Exit } from './exit-code.ts';
 import { counted, formatProblems } from './format-problems.ts';
+import { forwardLimits } from './forward-limits.ts';
 import { loadRules } from './load-rules.ts';
 import { type Paint, paintFor } from './paint.ts';
 import { type ReplayFlags, resolveReplay } from './replay/settings.ts';
@@ -42,7 +44,8 @@ export function checkCommand(): Command {
     .argument('[files...]', 'rule files, folders or patterns')
     .option('--config <file>', 'configuration whose sources the rules may read (CORRAL_CONFIG)')
     .option('--json', 'print the result as JSON', false)
-    .option('--run <[source=]file>', 'NDJSON to run the rules over, plain or gzip; may be given again', collect);
+    .option('--run <[source=]file>', 'NDJSON to run the rules over, plain or gzip; may be given again', collect)
+    .option('--reference <name=file>', 'with --run: entries of a reference that the rules look up', collect);
   return addSourceFlags(command)
     .addHelpText('after', HELP)
     .action(async (files: string[], flags: Flags) => {
@@ -60,7 +63,14 @@ async function check(patterns: readonly string[], flags: Flags): Promise<Exit> {
     const rules = patterns.length === 0 ? undefined : patterns;
     const loaded = loadConfig({ file: flags.config, flags: {}, environment: process.env, rules });
     if (loaded.ok) {
-      options = { sources: loaded.config.sources.map(({ name }) => name), limits: loaded.config.limits };
+      const { sources, references, limits } = loaded.config;
+      const namesOf = (all: readonly { readonly name: string }[]): string[] => all.map(({ name }) => name);
+      options = {
+        sources: namesOf(sources),
+        references: namesOf(references),
+        limits,
+        subjects: knownSubjects(loaded.config),
+      };
       files = loaded.ruleFiles;
     } else problems.push(...loaded.problems);
   }
@@ -135,10 +145,11 @@ function printText(compiled: CompiledRules, problems: readonly Problem[], files:
 const WIDTH = 100;
 
 /** A rule in a few lines: what it is, what bounds it, and what its choice of matches means. */
-function describe({ name, kind, sources, version, bound, afterMatch }: CompiledRule, paint: Paint): string {
+function describe({ name, kind, sources, version, bound, afterMatch, to }: CompiledRule, paint: Paint): string {
   const lines = [`${paint.bold(name)}  ${paint.dim(`${kind} over ${sources.join(', ')}, version ${version}`)}`];
   if (bound !== undefined) lines.push(...labelled('bound', bound.sentence, paint));
   if (afterMatch !== undefined) lines.push(...labelled('after a match', afterMatch, paint));
+  if (to !== undefined) lines.push(...labelled('goes to', `${to.form}. ${forwardLimits(to)}`, paint));
   return `${lines.join('\n')}\n`;
 }
 

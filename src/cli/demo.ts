@@ -11,6 +11,7 @@ import { connectNats } from '../nats/connect.ts';
 import { persistApi } from '../nats/js-api.ts';
 import type { NatsLink } from '../nats/link.ts';
 import { createPublisher } from '../nats/publisher.ts';
+import { NO_WATCH } from '../ports/turn-watch.ts';
 import { systemClock } from '../system/system-clock.ts';
 import { type MatchReader, readMatches } from './demo/match-reader.ts';
 import { inWords, matchText } from './demo/print-match.ts';
@@ -124,7 +125,7 @@ interface Play extends Setup {
 
 async function play({ config, rules, link, log, stay, closers, natsUrl }: Play): Promise<void> {
   const paint = paintFor(process.stdout);
-  const node = await startNode({ config, rules, node: 'demo', logger: log });
+  const node = await startNode({ config, rules, node: 'demo', logger: log, watch: NO_WATCH });
   closers.push(() => node.stop());
   await ready(node);
   const matches = await readMatches(link, config.prefix, (match) => log.line(matchText(match, paint)));
@@ -217,7 +218,7 @@ async function atFullSpeed(
   expected: { readonly events: number; readonly matches: number },
 ): Promise<string> {
   const again = { ...config, prefix: `${config.prefix}-again`, heartbeat: duration(100) };
-  const node = await startNode({ config: again, rules, node: 'demo-again', logger: log });
+  const node = await startNode({ config: again, rules, node: 'demo-again', logger: log, watch: NO_WATCH });
   try {
     await ready(node);
     const began = performance.now();

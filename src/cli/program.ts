@@ -4,6 +4,7 @@ import { deadLettersCommand } from './dead-letters.ts';
 import { demoCommand } from './demo.ts';
 import { publishCommand } from './publish.ts';
 import { replayCommand } from './replay.ts';
+import { rulesCommand } from './rules.ts';
 import { schemaCommand } from './schema.ts';
 import { serveCommand } from './serve.ts';
 import { statusCommand } from './status.ts';
@@ -25,6 +26,7 @@ export function corralProgram(): Command {
     schemaCommand(),
     statusCommand(),
     deadLettersCommand(),
+    rulesCommand(),
     demoCommand(),
   ]) {
     program.addCommand(command.copyInheritedSettings(program));

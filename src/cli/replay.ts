@@ -9,6 +9,7 @@ import { paintFor } from './paint.ts';
 import { embedded } from './replay/embedded.ts';
 import { type InputProgress, inputSource, totalBytes } from './replay/inputs.ts';
 import { OutputPrinter } from './replay/print-outputs.ts';
+import { referenceSourceOf } from './replay/references.ts';
 import { type Replay, type ReplayFlags, resolveReplay } from './replay/settings.ts';
 import { showProgress, summary } from './replay/show-progress.ts';
 import { addSourceFlags, collect } from './replay/source-flags.ts';
@@ -27,6 +28,9 @@ shard logs, actors and commits as in 'corral serve', in memory.
 
 --time, --type, --id, --where and --each are CEL expressions over the event, such as event.ts. Without a time the
 events are all at one instant. A line is a message: its number is the sequence, its source's name the subject.
+
+Entries of a reference are in memory before the first event. A line of its file is {"key": "c1", "value": {...}}, or a
+message, where the configuration says that it is a stream.
 
 At the end: close closes what is open and decides no deadline that lies after the last event; stop does neither;
 drain lets all time pass, so that every deadline is decided.
@@ -47,6 +51,7 @@ export function replayCommand(): Command {
       'NDJSON, plain or gzip; - is standard input; may be given again',
       collect,
     )
+    .option('--reference <name=file>', 'entries of a reference that the rules look up; may be given again', collect)
     .option('--config <file>', 'configuration whose sources say how events are read');
   return addSourceFlags(command)
     .addOption(
@@ -90,7 +95,7 @@ async function replay(rules: readonly string[], flags: Flags, shards: number): P
 }
 
 async function run(prepared: Replay, flags: Flags, shards: number, log: TerminalLog): Promise<void> {
-  const { prefix, inputs } = prepared;
+  const { prefix, inputs, references } = prepared;
   const began = performance.now();
   const progress: InputProgress = { lines: 0, bytes: 0 };
   let fail: (error: unknown) => void = () => undefined;
@@ -101,6 +106,7 @@ async function run(prepared: Replay, flags: Flags, shards: number, log: Terminal
   const memory = new MemoryLog({ prefix, now: systemClock.now, retention: 'consumed' });
   const corral = embedded(prepared, {
     inputs: new Map(inputs.map((input) => [input.source, inputSource(input, progress, fail)])),
+    references: new Map(references.map((input) => [input.settings.name, referenceSourceOf(input, fail)])),
     log: memory,
     logger: log,
     shards,

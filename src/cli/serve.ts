@@ -1,17 +1,21 @@
 import { hostname } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
 import { pino } from 'pino';
+import { knownSubjects } from '../config/known-subjects.ts';
 import { loadConfig } from '../config/load-config.ts';
 import type { Config } from '../config.ts';
+import type { RuleDocument } from '../core/rules/document.ts';
 import type { RuleSet } from '../core/rules/rule-set.ts';
 import { HttpListenError } from '../http/http-error.ts';
 import type { RunningServer } from '../nats/server/start-server.ts';
 import { NatsSetupError } from '../nats/setup-error.ts';
 import type { Logger } from '../ports/logger.ts';
 import { systemRandom } from '../system/system-random.ts';
+import { startWatchdog } from '../system/watchdog.ts';
 import { addConfigFlags, givenFlags } from './config-flags.ts';
 import { EXIT, EXIT_HELP, type Exit } from './exit-code.ts';
 import { formatProblems } from './format-problems.ts';
+import { forwardLimits } from './forward-limits.ts';
 import { loadRules } from './load-rules.ts';
 import { paintFor } from './paint.ts';
 import { DATA_DIR, NATS_PORT, startEmbedded } from './serve/embedded-server.ts';
@@ -22,6 +26,8 @@ interface Flags {
   readonly embedded: boolean;
   readonly dataDir: string;
   readonly natsPort: number;
+  readonly activateRules: boolean;
+  readonly requireCompatible: boolean;
 }
 
 /** What is in flight has this long to end after SIGTERM. */
@@ -48,7 +54,9 @@ export function serveCommand(): Command {
     .option('--config <file>', 'configuration file (CORRAL_CONFIG; default: ./corral.yaml)')
     .option('--embedded', 'start a nats-server with this process, reachable from this machine only', false)
     .option('--data-dir <folder>', 'where the embedded server keeps its streams', DATA_DIR)
-    .option('--nats-port <port>', 'port of the embedded server; 0 takes any free one', port, NATS_PORT);
+    .option('--nats-port <port>', 'port of the embedded server; 0 takes any free one', port, NATS_PORT)
+    .option('--activate-rules', 'make these rules the active ones, also when newer ones are', false)
+    .option('--require-compatible', 'do not start when an edited or removed rule would lose its state', false);
   return addConfigFlags(command)
     .addHelpText('after', HELP)
     .action(async (flags: Flags) => {
@@ -65,6 +73,8 @@ async function serve(flags: Flags): Promise<Exit> {
   const rules = loaded.ok
     ? await loadRules(loaded.ruleFiles, {
         sources: loaded.config.sources.map(({ name }) => name),
+        references: loaded.config.references.map(({ name }) => name),
+        subjects: knownSubjects(loaded.config),
         limits: loaded.config.limits,
       })
     : undefined;
@@ -81,21 +91,24 @@ async function serve(flags: Flags): Promise<Exit> {
     formatters: { level: (level) => ({ level }) },
   });
   for (const { code, at, message } of rules.warnings) logger.warn({ code, at }, message);
-  return run({ config: loaded.config, rules: rules.ruleSet, node, logger, flags });
+  const { ruleSet, documents } = rules;
+  return run({ config: loaded.config, rules: ruleSet, documents, node, logger, flags });
 }
 
 interface Run {
   readonly config: Config;
   readonly rules: RuleSet;
+  readonly documents: readonly RuleDocument[];
   readonly node: string;
   readonly logger: Logger;
   readonly flags: Flags;
 }
 
-async function run({ config: given, rules, node, logger, flags }: Run): Promise<Exit> {
+async function run({ config: given, rules, documents, node, logger, flags }: Run): Promise<Exit> {
   const signal = firstSignal(logger);
   let server: RunningServer | undefined;
   let running: RunningNode | undefined;
+  const watchdog = startWatchdog(given.turnTimeout, EXIT.failed);
   try {
     let config = given;
     if (flags.embedded) {
@@ -104,7 +117,10 @@ async function run({ config: given, rules, node, logger, flags }: Run): Promise<
     }
     logger.info({ rules: rules.rules.map(({ name }) => name), version: rules.version }, 'rules');
     sayLimits(config, logger);
-    running = await startNode({ config, rules, node, logger });
+    sayForwards(rules, logger);
+    const { activateRules: activate, requireCompatible } = flags;
+    const registry = { documents, limits: config.limits, activate, requireCompatible };
+    running = await startNode({ config, rules, registry, node, logger, watch: watchdog.watch });
     const serverEnded = server?.ended.then(() => {
       throw new NatsSetupError('NATS_SERVER_FAILED', 'the embedded nats-server ended; its log is in the data folder');
     });
@@ -125,7 +141,10 @@ async function run({ config: given, rules, node, logger, flags }: Run): Promise<
     );
     await withinDrainTime(running?.stop() ?? Promise.resolve());
     await server?.stop();
-    const unusable = (error instanceof NatsSetupError && code === 'NATS_OPTIONS') || error instanceof HttpListenError;
+    const unusable =
+      (error instanceof NatsSetupError && code === 'NATS_OPTIONS') ||
+      error instanceof HttpListenError ||
+      code === 'RULES_INCOMPATIBLE';
     return end(unusable ? EXIT.unusable : EXIT.failed);
   }
 }
@@ -168,6 +187,13 @@ function sayLimits({ streams }: Config, logger: Logger): void {
   logger.info({ replicas: streams.replicas, storage: streams.storage }, power + answer);
   if (streams.storage === 'memory')
     logger.warn({}, 'streams.storage is memory: a restart of the server loses everything');
+}
+
+function sayForwards({ rules }: RuleSet, logger: Logger): void {
+  for (const { name: rule, to } of rules) {
+    if (to !== undefined)
+      logger.info({ rule, to: to.form }, `rule ${rule} also goes to ${to.form}. ${forwardLimits(to)}`);
+  }
 }
 
 const madeUpName = (): string =>

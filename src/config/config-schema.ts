@@ -24,6 +24,13 @@ const Source = Type.Object(
         description: 'Where a source that was never read begins: now, beginning, or an RFC 3339 time.',
       }),
     ),
+    onStreamChanged: Type.Optional(
+      Type.Union([Type.Literal('stop'), Type.Literal('continue')], {
+        default: 'stop',
+        description:
+          'What happens when the stream was made anew, purged before it was read, or has lost its tail: stop with an error, or go on with what it holds.',
+      }),
+    ),
     disorder: Type.Optional(
       Duration(
         'How far out of order events may come: they are sorted, and deadlines wait so much longer. 0 by default; what comes later is late.',
@@ -53,6 +60,50 @@ const Source = Type.Object(
     time: Type.Optional(Expression('Event time: RFC 3339 text or milliseconds since 1970.')),
   },
   { additionalProperties: false, description: 'A JetStream stream that Corral reads.' },
+);
+
+const Reference = Type.Object(
+  {
+    bucket: Type.Optional(text('Name of the KV bucket to read; its keys are what is looked up.')),
+    stream: Type.Optional(text('Name of the JetStream stream to read, where it is no bucket.')),
+    subject: Type.Optional(text('Reads only what this subject filter lets through. Of a stream.')),
+    key: Type.Optional(Expression('The key of the entry that a message is about. Of a stream.')),
+    format: Type.Optional(
+      Type.Union(
+        [
+          Type.Literal('auto'),
+          Type.Literal('json'),
+          Type.Literal('cloudevents'),
+          Type.Literal('msgpack'),
+          Type.Literal('text'),
+        ],
+        {
+          default: 'auto',
+          description: 'How values are encoded. auto looks at headers and the first byte; text takes them as they are.',
+        },
+      ),
+    ),
+    value: Type.Optional(Expression('The value that is kept. Default: event, the data of the message.')),
+    remove: Type.Optional(Expression('True for a message that removes the entry of its key.')),
+    onStreamChanged: Type.Optional(
+      Type.Union([Type.Literal('stop'), Type.Literal('continue')], {
+        default: 'stop',
+        description:
+          'What happens when the stream or bucket was made anew: an error, or it goes on with what is there.',
+      }),
+    ),
+    entryBytesMax: Type.Optional(
+      Type.Integer({ minimum: 1, default: 65_536, description: 'Largest value in bytes; larger are dead letters.' }),
+    ),
+    bytesMax: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        default: 16_777_216,
+        description: 'Most bytes of keys and values. Every shard keeps that much.',
+      }),
+    ),
+  },
+  { additionalProperties: false, description: 'Data that rules look up by key.' },
 );
 
 /** JSON Schema (draft-07) of corral.yaml, for `corral schema config` and editors. */
@@ -109,6 +160,11 @@ export const configSchema = Type.Object(
     sources: Type.Record(Type.String({ pattern: NAME_FORM }), Source, {
       description: 'What is read, by the name that rules use.',
     }),
+    references: Type.Optional(
+      Type.Record(Type.String({ pattern: NAME_FORM }), Reference, {
+        description: 'What rules look up, by the name that they use.',
+      }),
+    ),
     rules: Type.Union([Type.String(), Type.Array(Type.String())], {
       description: 'Rule files: paths, folders or patterns such as rules/*.yaml, relative to this file.',
     }),
@@ -147,9 +203,18 @@ export const configSchema = Type.Object(
       }),
     ),
     heartbeat: Type.Optional(Duration('Longest time between two records of a lane while time moves. Default 1s.')),
+    turnTimeout: Type.Optional(
+      Duration(
+        'Longest time one event or timer of one key may take; then the process ends. Default 5s, at least 100ms.',
+      ),
+    ),
     lease: Type.Optional(
       Type.Object(
-        { ttl: Type.Optional(Duration('A lease not renewed for so long may be taken by another node. Default 10s.')) },
+        {
+          ttl: Type.Optional(
+            Duration('A node that is not heard of for so long loses its work to the others. Default 3s.'),
+          ),
+        },
         { additionalProperties: false, description: 'Claims of nodes on shards and sources.' },
       ),
     ),

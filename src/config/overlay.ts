@@ -26,6 +26,7 @@ export const SETTABLE = [
   'shards',
   'actorsMax',
   'heartbeat',
+  'turnTimeout',
   'lease.ttl',
   'http.host',
   'http.port',

@@ -1,7 +1,9 @@
 import type { SourceSettings, Start } from '../core/events/source-settings.ts';
 import { readExtraction, readPublisher, SOURCE_EXPRESSIONS } from '../core/rules/compile-source.ts';
-import type { DocumentField, Problems } from '../core/rules/document.ts';
+import type { DocumentField, MapNode, Problems } from '../core/rules/document.ts';
+import { documentToJson } from '../core/rules/document-json.ts';
 import { FieldReader, nodeName } from '../core/rules/field-reader.ts';
+import { hashText } from '../core/rules/hash.ts';
 import { DURATION_FORM, parseDuration } from '../core/time/parse-duration.ts';
 import { parseInstant } from '../core/time/parse-instant.ts';
 import { type DurationMs, duration } from '../core/time/units.ts';
@@ -13,7 +15,17 @@ export const FORMATS = ['auto', 'json', 'cloudevents', 'msgpack'] as const;
 /** Default of `idleAfter`. */
 export const IDLE_AFTER = duration(2000);
 
-const PLAIN_FIELDS = ['stream', 'subject', 'format', 'start', 'disorder', 'idleAfter', 'watermarkPer', 'eventBytesMax'];
+const PLAIN_FIELDS = [
+  'stream',
+  'subject',
+  'format',
+  'start',
+  'onStreamChanged',
+  'disorder',
+  'idleAfter',
+  'watermarkPer',
+  'eventBytesMax',
+];
 
 /** Reads one entry of `sources`; undefined when it has not even a stream. Its expressions are compiled here. */
 export function readSource({ name, namePlace, value }: DocumentField, problems: Problems): SourceSettings | undefined {
@@ -39,14 +51,25 @@ export function readSource({ name, namePlace, value }: DocumentField, problems: 
     subject: reader.text('subject'),
     format: reader.oneOf('format', FORMATS) ?? 'auto',
     start: readStart(reader, problems),
+    onStreamChanged: reader.oneOf('onStreamChanged', ['stop', 'continue']) ?? 'stop',
     disorder: readLength(reader, 'disorder', duration(0), problems),
     idleAfter: readIdleAfter(reader, problems),
     publisher: readPublisher(reader, problems),
     extraction: readExtraction(reader, problems),
     eventBytesMax: reader.integer('eventBytesMax', 1) ?? EVENT_BYTES_MAX,
+    meaning: sourceMeaning(value),
   };
   reader.rest([...PLAIN_FIELDS, ...SOURCE_EXPRESSIONS]);
   return source;
+}
+
+/** What says nothing about how events are read once they are. */
+const WITHOUT_MEANING = ['start', 'onStreamChanged'];
+
+function sourceMeaning({ fields, ...rest }: MapNode): string {
+  const told = fields.filter(({ name }) => !WITHOUT_MEANING.includes(name)).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const json = documentToJson({ root: { ...rest, fields: told }, digest: undefined });
+  return hashText(JSON.stringify(json ?? null));
 }
 
 function readStart(reader: FieldReader, problems: Problems): Start {

@@ -1,13 +1,19 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import {
-  type Measures,
-  type NodeMeasures,
-  type RuleMeasures,
-  type SecondsHistogram,
-  type SourceMeasures,
-  STAGES,
-} from '../ports/measures.ts';
+import { UNKNOWN_REASONS } from '../ports/log.ts';
+import { type Measures, STAGES } from '../ports/measures.ts';
 import { MeasuredHistogram } from './measured-histogram.ts';
+import {
+  type MetricDeclaration,
+  ofNode,
+  ofReference,
+  ofRule,
+  ofRuleBy,
+  ofSource,
+  type Plain,
+  type Sample,
+  type Seconds,
+  seconds,
+} from './metric-forms.ts';
 
 /**
  * Every metric of a node, declared here and nowhere else, each with its unit (in the name), its labels and how its
@@ -15,85 +21,6 @@ import { MeasuredHistogram } from './measured-histogram.ts';
  * by nothing but the scrape. Labels are bounded by the configuration: sources, rules, stages and fixed words; never
  * keys, subjects or ids of events.
  */
-export interface MetricDeclaration {
-  readonly name: string;
-  readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly help: string;
-  readonly labels: readonly string[];
-}
-
-type Labels = Readonly<Record<string, string>>;
-type Sample = readonly [labels: Labels, value: number];
-
-interface Plain extends MetricDeclaration {
-  readonly type: 'counter' | 'gauge';
-  readonly read: (measures: Measures) => Iterable<Sample>;
-}
-
-interface Seconds extends MetricDeclaration {
-  readonly type: 'histogram';
-  readonly read: (measures: Measures) => SecondsHistogram;
-}
-
-const none: Labels = {};
-
-const ofNode = (type: Plain['type'], name: string, help: string, read: (node: NodeMeasures) => number): Plain => ({
-  name,
-  type,
-  help,
-  labels: [],
-  read: ({ node }) => [[none, read(node)]],
-});
-
-const ofSource = (
-  type: Plain['type'],
-  name: string,
-  help: string,
-  read: (source: SourceMeasures) => number,
-): Plain => ({
-  name,
-  type,
-  help,
-  labels: ['source'],
-  read: ({ sources }) =>
-    [...sources]
-      .map(([source, measures]): Sample => [{ source }, read(measures)])
-      // A watermark before the first event is no point in time yet.
-      .filter(([, value]) => Number.isFinite(value)),
-});
-
-const ofRule = (name: string, help: string, read: (rule: RuleMeasures) => number): Plain => ({
-  name,
-  type: 'counter',
-  help,
-  labels: ['rule'],
-  read: ({ rules }) => [...rules].map(([rule, measures]): Sample => [{ rule }, read(measures)]),
-});
-
-const ofRuleBy = (
-  label: string,
-  name: string,
-  help: string,
-  read: (rule: RuleMeasures) => ReadonlyMap<string, number>,
-): Plain => ({
-  name,
-  type: 'counter',
-  help,
-  labels: ['rule', label],
-  read: ({ rules }) =>
-    [...rules].flatMap(([rule, measures]) =>
-      [...read(measures)].map(([which, count]): Sample => [{ rule, [label]: which }, count]),
-    ),
-});
-
-const seconds = (name: string, help: string, read: (node: NodeMeasures) => SecondsHistogram): Seconds => ({
-  name,
-  type: 'histogram',
-  help,
-  labels: [],
-  read: ({ node }) => read(node),
-});
-
 const PLAIN: readonly Plain[] = [
   ofSource('counter', 'corral_source_messages_total', 'Messages read from the source stream.', (s) => s.messagesIn),
   ofSource('counter', 'corral_source_bytes_total', 'Bytes of the messages read.', (s) => s.bytesIn),
@@ -132,6 +59,22 @@ const PLAIN: readonly Plain[] = [
         [...deadLetters].map(([reason, count]): Sample => [{ source, reason }, count]),
       ),
   },
+  {
+    name: 'corral_source_stream_changes_total',
+    type: 'counter',
+    help: 'How often a source went on although its stream had changed: recreated, purged, lostTail.',
+    labels: ['source', 'change'],
+    read: ({ sources }) =>
+      [...sources].flatMap(([source, { streamChanges }]) =>
+        [...streamChanges].map(([change, count]): Sample => [{ source, change }, count]),
+      ),
+  },
+  ofSource(
+    'counter',
+    'corral_source_missed_messages_total',
+    'Messages that were gone then before they were read, at most.',
+    (s) => s.messagesMissed,
+  ),
   ofSource(
     'gauge',
     'corral_source_pending_messages',
@@ -151,18 +94,54 @@ const PLAIN: readonly Plain[] = [
     (s) => s.publishersForgotten,
   ),
   ofSource('gauge', 'corral_source_lane_owned', '1 while this node reads the source.', (s) => s.laneOwned),
+  ofSource(
+    'gauge',
+    'corral_source_backlog_bytes',
+    'Bytes of events read that wait until shards have acknowledged them; an event counts in each of its shards.',
+    (s) => s.backlogBytes,
+  ),
 
   ofRule('corral_matches_total', 'Matches that the rule emitted.', (r) => r.matches),
   ofRuleBy('output', 'corral_side_outputs_total', 'Emissions to side outputs, by output.', (r) => r.sideOutputs),
   ofRule('corral_rule_failures_total', 'Events and timers that a rule failed on.', (r) => r.failures),
+  ofRule(
+    'corral_rule_parked_total',
+    'Events and timers not shown to the rule, since they had ended the process twice.',
+    (r) => r.parked,
+  ),
   ofRule('corral_late_events_total', 'Events that came after the watermark had passed them.', (r) => r.late),
   ofRule(
     'corral_expression_failures_total',
     'Expressions of the rule that failed on an event.',
     (r) => r.expressionsFailed,
   ),
+  ofRuleBy(
+    'result',
+    'corral_forwards_total',
+    "Matches sent to the rule's `to`, by what came of it.",
+    (r) => r.forwards,
+  ),
   ofRuleBy('reason', 'corral_held_back_total', 'What `throttle` and `dedupe` left out.', (r) => r.heldBack),
   ofRuleBy('limit', 'corral_limits_reached_total', 'How often a limit of the rule acted.', (r) => r.limitsReached),
+
+  ofReference(
+    'gauge',
+    'corral_reference_entries',
+    'Entries of the reference, as the shard of this node has them that has most.',
+    (r) => r.entries,
+  ),
+  ofReference(
+    'gauge',
+    'corral_reference_bytes',
+    'Bytes of the reference on this node, over all its shards: each has a copy of its own.',
+    (r) => r.bytes,
+  ),
+  ofReference(
+    'counter',
+    'corral_reference_entries_refused_total',
+    'Entries kept out because the reference would have got too large; counted where the first shard is.',
+    (r) => r.refused,
+  ),
 
   {
     name: 'corral_appends_total',
@@ -171,6 +150,19 @@ const PLAIN: readonly Plain[] = [
     labels: ['result'],
     read: ({ node }) => Object.entries(node.appends).map(([result, count]): Sample => [{ result }, count]),
   },
+  {
+    name: 'corral_appends_unknown_total',
+    type: 'counter',
+    help: 'Fenced appends without an answer to rely on, by reason: disconnected, noAnswer, nobody, full, other.',
+    labels: ['reason'],
+    read: ({ node }) => UNKNOWN_REASONS.map((reason): Sample => [{ reason }, node.appendsUnknown[reason]]),
+  },
+  ofNode(
+    'gauge',
+    'corral_relay_backlog_bytes',
+    'Bytes of committed outputs that wait for the match stream to acknowledge them.',
+    (n) => n.relayBacklogBytes,
+  ),
   ofNode('counter', 'corral_batches_total', 'Batches that shard owners computed.', (n) => n.batches),
   ofNode('counter', 'corral_batch_events_total', 'Events in those batches.', (n) => n.batchEvents),
   ofNode(
@@ -207,9 +199,38 @@ const PLAIN: readonly Plain[] = [
   ofNode('gauge', 'corral_keys', 'Keys with state, active or passive, on this node.', (n) => n.keys),
   ofNode('gauge', 'corral_state_bytes', 'Bytes of packed state on this node.', (n) => n.stateBytes),
   ofNode('gauge', 'corral_shards_owned', 'Shards that this node owns.', (n) => n.shardsOwned),
+  ofNode(
+    'gauge',
+    'corral_shards_careful',
+    'Shards that work carefully, because their last owners ended without getting on.',
+    (n) => n.shardsCareful,
+  ),
   ofNode('gauge', 'corral_timers_pending', 'Timers that wait.', (n) => n.timersPending),
   ofNode('counter', 'corral_timers_fired_total', 'Timers that fired.', (n) => n.timersFired),
+  ofNode('gauge', 'corral_forwards_waiting', 'Matches that wait for a subject of `to`.', (n) => n.forwardsWaiting),
   ofNode('counter', 'corral_lease_renewals_total', 'Leases renewed.', (n) => n.leaseRenewals),
+  {
+    name: 'corral_rules_version',
+    type: 'gauge',
+    help: 'Number of the version of the rules: version=own is what this node runs (0 = it waits), version=active the newest.',
+    labels: ['version'],
+    read: ({ node }) => [
+      [{ version: 'own' }, node.rulesOwn],
+      [{ version: 'active' }, node.rulesActive],
+    ],
+  },
+  ofNode(
+    'counter',
+    'corral_rule_state_dropped_keys_total',
+    'Keys whose state of edited or removed rules was dropped.',
+    (n) => n.ruleStateDroppedKeys,
+  ),
+  ofNode(
+    'counter',
+    'corral_rule_events_unseen_total',
+    'Events that a rule should have seen, but its module is not on this node; counted per rule.',
+    (n) => n.ruleEventsUnseen,
+  ),
   {
     name: 'corral_busy_seconds_total',
     type: 'counter',

@@ -2,12 +2,12 @@ import { decodeCommit } from '../core/shards/commit.ts';
 import type { FencedLog } from '../ports/log.ts';
 import { readFrame } from './frames.ts';
 
-/** Frames that are looked at before it is left unknown: openings in a row, or parts of one commit. */
+/** Frames that are looked at before it is left unknown: openings and attempts in a row, or parts of one commit. */
 const FRAMES_MAX = 256;
 
 /**
  * How far a shard's log is committed, read from the end of its journal without taking the shard over: the cursor of the
- * last whole commit that is no opening. 0 when there never was one; undefined when it cannot be told in few reads.
+ * last whole commit that is neither an opening nor an attempt. 0 when there never was one; undefined when it cannot be told in few reads.
  */
 export async function committedCursor(log: FencedLog, subject: string): Promise<number | undefined> {
   let message = await log.last(subject);
@@ -20,7 +20,7 @@ export async function committedCursor(log: FencedLog, subject: string): Promise<
     else if (parts.length > 0) parts.unshift(frame.bytes);
     if (frame.part === 0 && parts.length > 0) {
       const commit = decodeCommit(parts.length === 1 ? parts[0]! : Buffer.concat(parts));
-      if (!commit.opening) return commit.cursor;
+      if (!commit.opening && commit.attempt === undefined) return commit.cursor;
       parts = [];
     }
     if (frame.previous === undefined) return undefined;

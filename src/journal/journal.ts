@@ -1,4 +1,5 @@
-import { type Commit, encodeCommit } from '../core/shards/commit.ts';
+import { type Commit, emptyCommit, encodeCommit } from '../core/shards/commit.ts';
+import { noteAppend } from '../ports/note-append.ts';
 import { backoff, pause } from '../ports/pause.ts';
 import { cutCommit, encodeFrame, type Frame, newestManifest, readFrame } from './frames.ts';
 import { JournalError } from './journal-error.ts';
@@ -53,7 +54,7 @@ export async function openJournal(
       if (stopped || givenUp())
         throw new JournalError('STOPPED', shard, `shard ${shard}: stopped while a commit was under way`);
       const answer = await log.append(subject, at, frame);
-      measures.appends[answer.kind] += 1;
+      noteAppend(measures, answer);
       if (answer.kind === 'stored') return answer.sequence;
       if (answer.kind === 'unknown') {
         await pause(clock, backoff(attempt));
@@ -74,7 +75,7 @@ export async function openJournal(
       const frame = end && frameAtEnd(end.body, previous);
       const number = frame === undefined ? 1 : nextNumber(frame);
       manifestAt = frame === undefined ? 0 : newestManifest(frame, previous);
-      const bytes = encodeCommit(openingCommit(incarnation, number));
+      const bytes = encodeCommit({ ...emptyCommit(incarnation, number), opening: true });
       const opening = encodeFrame({ number, part: 0, last: true, holdsManifest: false, previous, manifestAt, bytes });
       const sequence = await append(opening, previous);
       if (sequence === undefined) continue;
@@ -122,23 +123,6 @@ export async function openJournal(
     stop() {
       stopped = true;
     },
-  };
-}
-
-/** Openings carry nothing but their name: they leave cursor and lanes as the commit before them had them. */
-function openingCommit(incarnation: string, number: number): Commit {
-  return {
-    incarnation,
-    number,
-    opening: true,
-    cursor: 0,
-    processingTime: Number.NEGATIVE_INFINITY as never,
-    lanes: [],
-    clocks: [],
-    names: [],
-    changes: [],
-    outputs: [],
-    manifest: undefined,
   };
 }
 

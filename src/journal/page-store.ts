@@ -1,4 +1,5 @@
 import type { PageRef } from '../core/shards/manifest.ts';
+import { noteAppend } from '../ports/note-append.ts';
 import { backoff, pause } from '../ports/pause.ts';
 import { checksumOf } from './checksum.ts';
 import type { JournalPorts } from './journal-ports.ts';
@@ -51,7 +52,7 @@ export class PageStore {
     for (let attempt = 0; !this.stopped; attempt += 1) {
       const expected = this.ends.get(page) ?? 0;
       const answer = await log.append(subject, expected, piece);
-      measures.appends[answer.kind] += 1;
+      noteAppend(measures, answer);
       if (answer.kind === 'stored') {
         this.ends.set(page, answer.sequence);
         return answer.sequence;

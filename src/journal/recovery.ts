@@ -1,3 +1,4 @@
+import type { Attempt } from '../core/shards/attempt.ts';
 import { type Commit, type CommitOutput, decodeCommit } from '../core/shards/commit.ts';
 import {
   decodeManifest,
@@ -22,7 +23,16 @@ export interface Recovered {
   readonly start: JournalPlace;
   /** The commits after that, oldest first, the opening last. Taken by whoever relays them. */
   readonly tail: TailCommit[];
+  /** Openings and attempts since the last commit that brought the shard on, oldest first, the own opening last. */
+  readonly trials: readonly Trial[];
   readonly streams: StreamsCreated;
+}
+
+/** An owner's opening, or what it was about to run. */
+export interface Trial {
+  readonly incarnation: string;
+  /** Undefined for the opening. */
+  readonly attempt: Attempt | undefined;
 }
 
 export interface TailCommit extends JournalPlace {
@@ -59,8 +69,9 @@ export async function recover(
   const found = opening.manifestAt === 0 ? undefined : await readManifest(opening.manifestAt);
   if (found !== undefined) await restore(found.manifest, found.number);
   const start = found?.manifest.start ?? { number: 0, sequence: 0, cursor: 0 };
+  const trials: Trial[] = [];
   const tail = await readTail(start);
-  return { state, pages: found?.manifest.pages ?? [], start, tail, streams };
+  return { state, pages: found?.manifest.pages ?? [], start, tail, trials, streams };
 
   async function streamsNow(): Promise<StreamsCreated> {
     const [journal, shardLog] = await Promise.all([log.facts(subject), log.facts(names.shardLog('*'))]);
@@ -149,7 +160,12 @@ export async function recover(
           bytes += message.body.length;
           if (commit === undefined) continue;
           state.apply(commit);
-          if (!commit.opening) cursor = commit.cursor;
+          const { incarnation, attempt } = commit;
+          if (commit.opening || attempt !== undefined) trials.push({ incarnation, attempt });
+          else {
+            trials.length = 0;
+            cursor = commit.cursor;
+          }
           tail.push({ number: commit.number, sequence, cursor, bytes, outputs: commit.outputs });
           bytes = 0;
           if (sequence === opening.sequence) return tail;

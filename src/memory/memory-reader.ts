@@ -1,6 +1,6 @@
+import { subjectFilter } from '../core/events/subject-filter.ts';
 import type { LogMessage, LogReader } from '../ports/log.ts';
 import type { MemoryStream } from './memory-stream.ts';
-import { subjectFilter } from './subject-filter.ts';
 
 /** Bytes of bodies that one `next` gives out at most, beside its last message: what a reader of NATS reads ahead. */
 const BATCH_BYTES = 4 * 1024 * 1024;

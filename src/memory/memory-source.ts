@@ -1,3 +1,4 @@
+import { subjectFilter } from '../core/events/subject-filter.ts';
 import type { InstantMs } from '../core/time/units.ts';
 import type { EventSource, LogMessage, LogReader, StreamFacts } from '../ports/log.ts';
 import { PortError } from '../ports/port-error.ts';
@@ -54,6 +55,11 @@ export class MemorySource implements EventSource {
     this.#stream.recreate();
   }
 
+  /** What a server does that lost the messages after `sequence`: their numbers are used again. */
+  loseTail(sequence: number): void {
+    this.#stream.loseTail(sequence);
+  }
+
   /** What an operator does who removes the stream. */
   remove(): void {
     this.#gone = true;
@@ -67,6 +73,11 @@ export class MemorySource implements EventSource {
 
   async sequenceAt(time: InstantMs): Promise<number> {
     return this.#stream.sequenceAt(time);
+  }
+
+  async storedAt(sequence: number): Promise<InstantMs | undefined> {
+    const message = this.#stream.at(sequence);
+    return message !== undefined && subjectFilter(this.#subject)(message.subject) ? message.stamp : undefined;
   }
 
   read(from: number): LogReader {

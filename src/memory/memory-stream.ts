@@ -88,6 +88,26 @@ export class MemoryStream {
     for (const held of this.#subjects.values()) held.messages.splice(0, firstAtOrAfter(held.messages, sequence));
   }
 
+  /** The message with this sequence, whatever its subject; undefined when it is gone. */
+  at(sequence: number): LogMessage | undefined {
+    for (const subject of this.#subjects.keys()) {
+      const found = this.get(subject, sequence);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** What a server does that lost the messages after `sequence`: their numbers are used again. Readers must read anew. */
+  loseTail(sequence: number): void {
+    this.#lastSequence = Math.min(this.#lastSequence, sequence);
+    for (const held of this.#subjects.values()) held.messages.splice(firstAtOrAfter(held.messages, sequence + 1));
+    for (const reader of [...this.#readers]) {
+      if (reader.position <= this.#lastSequence + 1) continue;
+      this.#readers.delete(reader);
+      reader.fail(new PortError('POSITION_GONE', `stream ${this.name} lost its messages after ${sequence}`));
+    }
+  }
+
   /** What an operator does who removes the stream and makes it anew. */
   recreate(): void {
     this.#incarnation += 1;

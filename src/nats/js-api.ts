@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { NatsLink } from './link.ts';
 
 /** Error codes of JetStream that mean something to us (ADR-7 of NATS); its texts are for people. */
@@ -20,7 +19,7 @@ const decoder = new TextDecoder();
 const NO_BODY = new Uint8Array(0);
 
 const BACKOFF_MS = 50;
-const BACKOFF_MAX_MS = 2000;
+const BACKOFF_MAX_MS = 1000;
 
 /** One call to JetStream's API, e.g. `STREAM.INFO.<stream>`. */
 export async function callApi<Value>(link: NatsLink, call: string, body?: object): Promise<ApiAnswer<Value>> {
@@ -57,6 +56,6 @@ export async function persistApi<Value>(
       return answer;
     }
     link.report(answer.cause);
-    await sleep(wait * (0.5 + Math.random()));
+    await link.pause(wait * (0.5 + Math.random()));
   }
 }

@@ -1,6 +1,7 @@
 import { headers } from 'nats';
 import type { Appended, FencedLog, LogMessage, LogReader, StreamFacts } from '../ports/log.ts';
 import {
+  ADDED_LATER,
   assertHeaderSize,
   HEADER_BYTES_MAX,
   LOG_STREAMS,
@@ -8,6 +9,7 @@ import {
   logStreamOf,
 } from '../ports/log-streams.ts';
 import { PortError } from '../ports/port-error.ts';
+import { AppendTroubles, unanswered } from './append-troubles.ts';
 import { parseServerTime, storedHeaders } from './delivery.ts';
 import { assertFenceVersion, EXPECTED, probeFence } from './fence-probe.ts';
 import { callApi, JsErrorCode, persistApi } from './js-api.ts';
@@ -21,6 +23,8 @@ import { ensureStream, type LogOptions, logStreamName, type StreamInfo } from '.
 /** What the server counts of an append beside its body: the fence's header, and those that are given. */
 const HEADER_ROOM = 128 + HEADER_BYTES_MAX;
 const PREFIX = /^[a-z0-9_-]+$/;
+/** A node has a reader for each of its shards. */
+const SHARD_READ_AHEAD_BYTES = 1024 * 1024;
 
 /**
  * Opens the streams of a deployment, creating those that are not there. Waits as long as NATS does not answer; the
@@ -44,8 +48,8 @@ export async function openNatsLog(link: NatsLink, options: LogOptions): Promise<
 }
 
 /**
- * The streams of a deployment that is there, for commands that look at it. Creates nothing but the stream of decisions
- * about dead letters, which a deployment of an older Corral does not have.
+ * The streams of a deployment that is there, for commands that look at it. Creates nothing but streams that a deployment
+ * of an older Corral does not have (`ADDED_LATER`).
  * @throws {PortError} STREAM_GONE when no deployment of this prefix is there, UNAVAILABLE
  * @throws {NatsSetupError} STREAM_REFUSED, STREAM_MISCONFIGURED
  */
@@ -53,9 +57,10 @@ export async function attachNatsLog(link: NatsLink, prefix: string): Promise<Fen
   const created = new Map<LogStreamName, string>();
   const { config } = await streamInfo(link, logStreamName(prefix, 'DEAD'));
   const storage = config.storage === 'memory' ? 'memory' : 'file';
-  const replayed = await ensureStream(link, 'REPLAY', { prefix, replicas: config.num_replicas ?? 1, storage });
+  const options = { prefix, replicas: config.num_replicas ?? 1, storage } as const;
   for (const { name } of LOG_STREAMS) {
-    const info = name === 'REPLAY' ? replayed : await streamInfo(link, logStreamName(prefix, name));
+    const isLater = ADDED_LATER.includes(name);
+    const info = await (isLater ? ensureStream(link, name, options) : streamInfo(link, logStreamName(prefix, name)));
     created.set(name, info.created);
   }
   return new NatsLog(link, prefix, created);
@@ -77,11 +82,13 @@ class NatsLog implements FencedLog {
   readonly #prefix: string;
   /** By stream, as it was at start: another one of the same name is not the deployment's (protocol P8). */
   readonly #created: ReadonlyMap<LogStreamName, string>;
+  readonly #troubles: AppendTroubles;
 
   constructor(link: NatsLink, prefix: string, created: ReadonlyMap<LogStreamName, string>) {
     this.#link = link;
     this.#prefix = prefix;
     this.#created = created;
+    this.#troubles = new AppendTroubles(link);
   }
 
   /** As the server now connected says; it may differ after a reconnect. */
@@ -98,7 +105,7 @@ class NatsLog implements FencedLog {
     if (body.length > this.bodyMax) {
       throw new PortError('TOO_LARGE', `${subject}: ${body.length} bytes exceed the ${this.bodyMax} that NATS takes`);
     }
-    this.#streamOf(subject);
+    const stream = this.#streamOf(subject);
     const fence = headers();
     fence.set(EXPECTED, String(expected));
     if (more !== undefined) {
@@ -106,7 +113,9 @@ class NatsLog implements FencedLog {
       for (const [name, value] of Object.entries(more)) fence.set(name, value);
     }
     const { data, cause } = await this.#link.request(subject, body, fence);
-    return data === undefined ? { kind: 'unknown', cause } : appendedOf(parsePubAck(data));
+    const answer = data === undefined ? unanswered(this.#link, cause) : appendedOf(parsePubAck(data));
+    this.#troubles.note(stream, answer);
+    return answer;
   }
 
   last(subject: string): Promise<LogMessage | undefined> {
@@ -137,6 +146,7 @@ class NatsLog implements FencedLog {
       from,
       created: this.#created.get(name),
       past: 'trimmed',
+      readAheadBytes: SHARD_READ_AHEAD_BYTES,
     });
   }
 

@@ -1,6 +1,8 @@
+import { subjectFilter } from '../core/events/subject-filter.ts';
 import type { InstantMs } from '../core/time/units.ts';
 import type { EventSource, LogReader, StreamFacts } from '../ports/log.ts';
 import { PortError } from '../ports/port-error.ts';
+import { storedMessage } from './inspect.ts';
 import { callApi } from './js-api.ts';
 import type { NatsLink } from './link.ts';
 import { factsOf, streamInfo } from './nats-log.ts';
@@ -12,6 +14,8 @@ export interface NatsSourceOptions {
   readonly stream: string;
   /** Subject filter; undefined = every message of the stream. */
   readonly subject: string | undefined;
+  /** Of several messages with one subject only the newest counts, so gaps are no loss. */
+  readonly onlyNewest?: boolean;
   /** Bytes read ahead of who reads. Default 4 MiB. */
   readonly readAheadBytes?: number;
   /** How often the server says that there is nothing new, in ms. Default 5000. */
@@ -28,6 +32,7 @@ export function natsSource(link: NatsLink, options: NatsSourceOptions): EventSou
   const { stream } = options;
   let created: string | undefined;
   let wholeStream = false;
+  const fits = options.subject === undefined ? () => true : subjectFilter(options.subject);
 
   return {
     async facts(): Promise<StreamFacts> {
@@ -51,6 +56,11 @@ export function natsSource(link: NatsLink, options: NatsSourceOptions): EventSou
       return sequenceAtTime(link, stream, time);
     },
 
+    async storedAt(sequence: number): Promise<InstantMs | undefined> {
+      const message = await storedMessage(link, stream, { seq: sequence });
+      return message !== undefined && fits(message.subject) ? message.stamp : undefined;
+    },
+
     read(from: number): LogReader {
       return new PullReader({
         link,
@@ -58,7 +68,7 @@ export function natsSource(link: NatsLink, options: NatsSourceOptions): EventSou
         filter: wholeStream ? undefined : options.subject,
         from,
         created,
-        past: 'retained',
+        past: options.onlyNewest === true ? 'trimmed' : 'retained',
         ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
         ...(options.readAheadBytes === undefined ? {} : { readAheadBytes: options.readAheadBytes }),
       });

@@ -1,4 +1,5 @@
 import type { Msg } from 'nats';
+import type { InstantMs } from '../core/time/units.ts';
 import type { LogMessage, LogReader } from '../ports/log.ts';
 import { PortError } from '../ports/port-error.ts';
 import { ConsumerSession } from './consumer-session.ts';
@@ -40,7 +41,7 @@ export interface PullReaderOptions {
 const READ_AHEAD_BYTES = 4 * 1024 * 1024;
 const HEARTBEAT_MS = 5_000;
 const RETRY_MS = 100;
-const RETRY_MAX_MS = 2_000;
+const RETRY_MAX_MS = 1_000;
 /** What the objects of a buffered message cost beside its body, roughly. */
 const BUFFERED_BYTES = 200;
 
@@ -64,6 +65,10 @@ export class PullReader implements LogReader {
   #bufferedBytes = 0;
   /** What should have come before the first gap in the buffer; 0 = there is no gap to look into. */
   #gapAt = 0;
+  /** Whether, when the last message came, the consumer had no more, and has been asked for more ever since. */
+  #listening = false;
+  /** The last message received. */
+  #last: { readonly sequence: number; readonly stamp: InstantMs } | undefined;
   /** Where the stream ended, and what had been received, when it was last looked at in silence. */
   #quiet: { readonly end: number; readonly received: number } | undefined;
   #wake: (() => void) | undefined;
@@ -160,6 +165,7 @@ export class PullReader implements LogReader {
     this.#session?.end();
     this.#session = undefined;
     this.#quiet = undefined;
+    this.#listening = false;
     if (this.#opening || this.#ended) return;
     this.#opening = true;
     this.#open()
@@ -171,8 +177,9 @@ export class PullReader implements LogReader {
 
   async #open(): Promise<void> {
     const { link, stream, filter, past } = this.#options;
+    const last = past === 'retained' ? this.#last : undefined;
     for (let wait = RETRY_MS; !this.#ended; wait = Math.min(2 * wait, RETRY_MAX_MS)) {
-      const wanted = { stream, filter, position: this.#received, created: this.#created, past };
+      const wanted = { stream, filter, position: this.#received, created: this.#created, past, last };
       const opened = await openConsumer(link, wanted);
       if (opened.kind === 'open') {
         link.report(undefined);
@@ -182,7 +189,7 @@ export class PullReader implements LogReader {
         return;
       }
       link.report(`reading ${stream}: ${opened.cause}`);
-      await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())));
+      await link.pause(wait * (0.5 + Math.random()));
     }
   }
 
@@ -201,14 +208,19 @@ export class PullReader implements LogReader {
   #ask(): void {
     const free = this.#readAheadBytes - this.#bufferedBytes;
     if (free >= this.#readAheadBytes / 2) this.#session?.ask(free);
+    else this.#listening = false;
   }
 
   #keep(message: Msg, { streamSequence, stamp, pending }: Delivery): void {
     const { past, filter } = this.#options;
-    if (streamSequence > this.#received && this.#gapAt === 0 && past === 'retained' && filter === undefined) {
+    // What others publish leaves gaps too. What came while it was waited for has left none of its own.
+    const foreign = filter !== undefined && this.#listening;
+    if (streamSequence > this.#received && this.#gapAt === 0 && past === 'retained' && !foreign) {
       this.#gapAt = this.#received;
     }
     this.#received = streamSequence + 1;
+    this.#last = { sequence: streamSequence, stamp };
+    this.#listening = pending === 0;
     this.pending = pending;
     const body = message.data;
     this.#buffer.push({
@@ -224,7 +236,8 @@ export class PullReader implements LogReader {
 
   /**
    * Messages that an operator or a limit per subject removed leave gaps, which is well; but a stream that drops its
-   * oldest messages faster than they are read leaves one too, and the server says nothing of it.
+   * oldest messages faster than they are read leaves one too, and the server says nothing of it. With a filter nobody can
+   * say whether any that fit were among them; a reader that retention has overtaken is behind it either way.
    */
   async #checkGap(): Promise<void> {
     const { link, stream } = this.#options;

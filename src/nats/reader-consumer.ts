@@ -1,4 +1,6 @@
+import type { InstantMs } from '../core/time/units.ts';
 import { PortError } from '../ports/port-error.ts';
+import { parseServerTime } from './delivery.ts';
 import { callApi, JsErrorCode } from './js-api.ts';
 import type { NatsLink } from './link.ts';
 import type { StreamInfo } from './stream-setup.ts';
@@ -10,6 +12,8 @@ export interface ConsumerWanted {
   readonly position: number;
   readonly created: string | undefined;
   readonly past: 'retained' | 'trimmed';
+  /** A message that was read: if the stream still has its number, it must still be that message. */
+  readonly last?: { readonly sequence: number; readonly stamp: InstantMs } | undefined;
 }
 
 export type ConsumerOpened =
@@ -54,6 +58,7 @@ export async function openConsumer(link: NatsLink, wanted: ConsumerWanted): Prom
   if (info.kind === 'ok') {
     try {
       assertReadable(info.value, wanted);
+      await assertSame(link, wanted);
     } catch (error) {
       removeConsumer(link, stream, name);
       throw error;
@@ -89,6 +94,24 @@ function assertReadable({ created, state }: StreamInfo, wanted: ConsumerWanted):
   }
   if (past === 'retained' && position < state.first_seq) throw positionGone(stream, position, state.first_seq);
 }
+
+/**
+ * A stream that has lost its last messages may have got others since, with the same numbers.
+ * @throws {PortError} POSITION_GONE
+ */
+async function assertSame(link: NatsLink, { stream, last }: ConsumerWanted): Promise<void> {
+  if (last === undefined) return;
+  const answer = await callApi<{ message: { time: string } }>(link, `STREAM.MSG.GET.${stream}`, { seq: last.sequence });
+  if (answer.kind !== 'ok' || parseServerTime(answer.value.message.time) <= last.stamp + SAME_MS) return;
+  throw new PortError(
+    'POSITION_GONE',
+    `stream ${stream} holds another message ${last.sequence} than was read: the server has lost its last messages (a ` +
+      'power cut before they were synced, or a restored backup), and others have taken their numbers.',
+  );
+}
+
+/** Two readings of the stored time of one message differ by less than this. */
+const SAME_MS = 1;
 
 /** The stream begins after a position that was to be read. */
 export function positionGone(stream: string, position: number, first: number): PortError {

@@ -1,22 +1,26 @@
-import { type KeyspaceProgram, keyspaceProgram } from '../core/behaviours/keyspace-program.ts';
+import type { KeyspaceProgram } from '../core/behaviours/keyspace-program.ts';
 import type { TurnItem } from '../core/behaviours/turn.ts';
-import type { RuleSet } from '../core/rules/rule-set.ts';
+import type { RefusedEntry, ShardReferences } from '../core/references/shard-references.ts';
 import type { ClockReading, CommitOutput, LaneState } from '../core/shards/commit.ts';
 import { comparePositions, covers, showPosition } from '../core/shards/position.ts';
 import { decodeRecord, type LaneRecord } from '../core/shards/record.ts';
 import type { ShardState } from '../core/shards/shard-state.ts';
+import { isReferenceLane } from '../core/shards/subjects.ts';
 import type { LogMessage } from '../ports/log.ts';
 import { BatchClocks } from './batch-clocks.ts';
-import { Chains } from './chains.ts';
+import { laneOf } from './batch-length.ts';
+import type { ShardRules } from './shard-rules.ts';
 
 /** What the messages of one read hold for the actors of a shard. */
 export interface Batch {
   readonly turns: readonly BatchTurn[];
   readonly clocks: BatchClocks;
   readonly events: number;
+  /** Entries of reference data that a limit kept out. */
+  readonly refused: readonly RefusedEntry[];
 }
 
-interface BatchTurn {
+export interface BatchTurn {
   readonly program: KeyspaceProgram;
   readonly key: string;
   readonly items: TurnItem[];
@@ -45,45 +49,65 @@ export class ShardLogCorrupt extends Error {
 export class Batcher {
   private readonly shard: number;
   private readonly state: ShardState;
-  private readonly programs = new Map<string, KeyspaceProgram>();
-  private readonly scopes = new Map<number, readonly string[]>();
-  /** The shard's number for processing time; undefined when no rule goes by it. */
-  private readonly processing: number | undefined;
-  private readonly chains: Chains;
-  /** Names the next commit must define. */
-  readonly names: string[] = [];
+  private readonly rules: ShardRules;
+  private readonly references: ShardReferences;
+  /** Records that were looked at before they are taken, by sequence. */
+  private readonly decoded = new Map<number, LaneRecord>();
 
-  /** @param inOrder see `keyspaceProgram` */
-  constructor(shard: number, state: ShardState, rules: RuleSet, inOrder: (source: string) => boolean) {
+  /**
+   * @param rules those that run in the shard
+   * @param references what they look up: the first record of a batch alone may change it (see `batchLength`)
+   */
+  constructor(shard: number, state: ShardState, rules: ShardRules, references: ShardReferences) {
     this.shard = shard;
     this.state = state;
-    const numberOf = (name: string): number => {
-      const known = state.numberOf(name);
-      if (known !== undefined) return known;
-      this.names.push(name);
-      return state.define(name);
-    };
-    for (const keyspace of rules.keyspaces) {
-      const program = keyspaceProgram(keyspace, numberOf, (rule) => rules.rules.indexOf(rule), inOrder);
-      this.programs.set(keyspace.id, program);
-      this.processing ??= program.processing;
-      for (const { rule, scope } of program.rules) this.scopes.set(scope, rule.sources);
-    }
-    this.chains = new Chains(shard, state, rules, numberOf);
+    this.rules = rules;
+    this.references = references;
   }
 
-  /** @throws {ShardLogGap} {ShardLogCorrupt} */
+  /**
+   * How many of some messages come before the first by which other rules run. When that is the very first one, its rules
+   * must be put to work (`ShardRules.switchTo`) before it is taken.
+   * @throws {ShardLogCorrupt}
+   */
+  untilSwitch(messages: readonly LogMessage[]): number {
+    const walk = this.rules.walk(this.state.lanes);
+    for (let count = 0; count < messages.length; count += 1) {
+      const message = messages[count]!;
+      const record = this.recordOf(message);
+      this.decoded.set(message.sequence, record);
+      if (!walk.passes(laneOf(message), record)) return count;
+    }
+    return messages.length;
+  }
+
+  /** Puts the rules to work that run with a message. @throws {ShardLogCorrupt} */
+  async switchTo(message: LogMessage): Promise<void> {
+    await this.rules.switchTo(this.state.lanes, laneOf(message), this.recordOf(message));
+  }
+
+  /** Whether this node lacks some of the rules that run with a message. @throws {ShardLogCorrupt} */
+  lacksFor(message: LogMessage): Promise<boolean> {
+    return this.rules.lacksFor(this.state.lanes, laneOf(message), this.recordOf(message));
+  }
+
+  /**
+   * Takes messages by all of which the same rules run.
+   * @throws {ShardLogGap} {ShardLogCorrupt}
+   */
   next(messages: readonly LogMessage[]): Batch {
-    const { state } = this;
-    const clocks = new BatchClocks(messages.length, this.scopes, state.clocks);
+    const { state, rules } = this;
+    const clocks = new BatchClocks(messages.length, rules.scopes, state.clocks);
     const turns: BatchTurn[] = [];
     const known = new Map<KeyspaceProgram, Map<string, BatchTurn>>();
+    const refused: RefusedEntry[] = [];
     let events = 0;
     clocks.begin(state.lanes);
     for (let record = 0; record < messages.length; record += 1) {
       const message = messages[record]!;
-      const lane = message.subject.slice(message.subject.lastIndexOf('.') + 1);
-      const content = this.decode(message);
+      const lane = laneOf(message);
+      const content = this.recordOf(message);
+      this.decoded.delete(message.sequence);
       const before = state.lanes.get(lane);
       if (before !== undefined && comparePositions(content.from, before.upto) > 0) {
         throw new ShardLogGap(this.shard, content, before, message.sequence);
@@ -96,11 +120,16 @@ export class Batcher {
           covers(before.upto, routed.replay?.sequence ?? routed.event.seq, routed.event.index)
         )
           continue;
+        if (isReferenceLane(lane)) {
+          refused.push(...this.references.take(routed));
+          continue;
+        }
         events += 1;
         for (let route = 0; route < routed.routes.length; route += 1) {
           const { keyspace, key } = routed.routes[route]!;
-          const program = this.programs.get(keyspace);
-          // A keyspace whose rules were all removed since the lane wrote the record.
+          if (rules.hasMissing) rules.noteUnseen(keyspace, routed.event);
+          const program = rules.programs.get(keyspace);
+          // A keyspace none of whose rules runs in this shard yet, or any more.
           if (program === undefined) continue;
           const item = { record, index, route, routed };
           let keys = known.get(program);
@@ -122,12 +151,12 @@ export class Batcher {
       clocks.read(record, state.lanes, state.processingTime);
     }
     this.addDue(turns, known, clocks);
-    return { turns, clocks, events };
+    return { turns, clocks, events, refused };
   }
 
   /** What a batch's outputs are followed by, for rules that read those of others. */
   chained(outputs: readonly CommitOutput[], { clocks }: Batch): CommitOutput[] {
-    return this.chains.outputs(outputs, clocks);
+    return this.rules.chains.outputs(outputs, clocks);
   }
 
   /** Keys that no event of the batch touches, but whose timers fall due in it, or whose input has ended. */
@@ -138,22 +167,24 @@ export class Batcher {
   ): void {
     const due = new Set<string>();
     const add = (keyspace: number, key: string): void => {
-      const program = this.programOf(keyspace);
+      const program = this.rules.byNumber.get(keyspace);
       const name = `${keyspace} ${key}`;
       if (program === undefined || known.get(program)?.has(key) || due.has(name)) return;
       due.add(name);
       turns.push({ program, key, items: [] });
     };
-    for (const scope of this.scopes.keys()) {
+    for (const { keyspace, key } of this.rules.takeMixed()) add(keyspace, key);
+    for (const scope of this.rules.scopes.keys()) {
       // At the end of input every key has its turn.
       if (clocks.closesAt(scope) !== undefined) {
         for (const { keyspace, key } of this.state.table.names()) add(keyspace, key);
       }
       for (const { keyspace, key } of this.state.table.takeDue(scope, clocks.last(scope))) add(keyspace, key);
     }
-    if (this.processing !== undefined) {
+    const { processing } = this.rules;
+    if (processing !== undefined) {
       const { processingTime } = this.state;
-      for (const { keyspace, key } of this.state.table.takeDue(this.processing, processingTime)) add(keyspace, key);
+      for (const { keyspace, key } of this.state.table.takeDue(processing, processingTime)) add(keyspace, key);
     }
   }
 
@@ -162,12 +193,9 @@ export class Batcher {
     return [...this.state.clocks].map(([scope, reading]) => ({ scope, reading }));
   }
 
-  private programOf(keyspace: number): KeyspaceProgram | undefined {
-    for (const program of this.programs.values()) if (program.keyspace === keyspace) return program;
-    return undefined;
-  }
-
-  private decode(message: LogMessage): LaneRecord {
+  private recordOf(message: LogMessage): LaneRecord {
+    const known = this.decoded.get(message.sequence);
+    if (known !== undefined) return known;
     try {
       return decodeRecord(message.body);
     } catch (cause) {

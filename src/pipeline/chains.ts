@@ -1,6 +1,7 @@
 import { scopeName } from '../core/behaviours/keyspace-program.ts';
 import type { SourceSettings } from '../core/events/source-settings.ts';
-import type { CompiledRule, RuleSet } from '../core/rules/rule-set.ts';
+import type { RuleSet } from '../core/rules/rule-set.ts';
+import { RULE_SOURCE, type RunningRule, type RunningRules } from '../core/rules/running-rules.ts';
 import type { CommitOutput } from '../core/shards/commit.ts';
 import type { ShardState } from '../core/shards/shard-state.ts';
 import { standingNumber, standingOfAll } from '../core/shards/standing.ts';
@@ -27,10 +28,11 @@ export class Chains {
   private readonly links: readonly Link[];
 
   /** @param numberOf the shard's number of a name, defining it when it is new */
-  constructor(shard: number, state: ShardState, rules: RuleSet, numberOf: (name: string) => number) {
+  constructor(shard: number, state: ShardState, running: RunningRules, numberOf: (name: string) => number) {
     this.shard = shard;
     this.state = state;
-    this.links = chainedRules(rules).map((rule) => ({
+    const read = running.rules.filter(({ name }) => running.chained.has(name));
+    this.links = read.map((rule) => ({
       rule,
       scope: numberOf(scopeName(rule.sources)),
       told: numberOf(`tick ${rule.name}`),
@@ -74,7 +76,7 @@ export class Chains {
 }
 
 interface Link {
-  readonly rule: CompiledRule;
+  readonly rule: Pick<RunningRule, 'name' | 'sources'>;
   readonly scope: number;
   readonly told: number;
   readonly toldAt: number;
@@ -83,10 +85,8 @@ interface Link {
 
 const TICK_MS = 1000;
 
-const RULE_SOURCE = 'rule:';
-
 /** The rules that others read. */
-export const chainedRules = (rules: RuleSet): readonly CompiledRule[] =>
+export const chainedRules = (rules: RuleSet): RuleSet['rules'] =>
   rules.rules.filter(({ name }) => rules.rules.some(({ sources }) => sources.includes(`${RULE_SOURCE}${name}`)));
 
 /** The source that a rule's matches are for other rules. */

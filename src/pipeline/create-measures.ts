@@ -3,11 +3,16 @@ import type { Measures, NodeMeasures, RuleMeasures, SourceMeasures } from '../po
 import { secondsHistogram } from '../ports/observe-seconds.ts';
 
 /** All counts at zero, one set per source and rule of the settings. */
-export function createMeasures(settings: { sources: readonly { name: string }[]; rules: RuleSet }): Measures {
+export function createMeasures(settings: {
+  sources: readonly { name: string }[];
+  rules: RuleSet;
+  references?: readonly { name: string }[];
+}): Measures {
   return {
     node: nodeMeasures(),
     sources: new Map(settings.sources.map(({ name }) => [name, sourceMeasures()])),
     rules: new Map(settings.rules.rules.map(({ name }) => [name, ruleMeasures()])),
+    references: new Map((settings.references ?? []).map(({ name }) => [name, { entries: 0, bytes: 0, refused: 0 }])),
   };
 }
 
@@ -21,20 +26,26 @@ function sourceMeasures(): SourceMeasures {
     expressionsFailed: 0,
     eventsWithoutKey: 0,
     deadLetters: new Map(),
+    streamChanges: new Map(),
+    messagesMissed: 0,
     pending: 0,
     watermarkMs: Number.NEGATIVE_INFINITY,
     publishersForgotten: 0,
     laneOwned: 0,
+    backlogBytes: 0,
   };
 }
 
-function ruleMeasures(): RuleMeasures {
+/** Counts of one rule at zero. */
+export function ruleMeasures(): RuleMeasures {
   return {
     matches: 0,
     sideOutputs: new Map(),
     late: 0,
     failures: 0,
+    parked: 0,
     expressionsFailed: 0,
+    forwards: new Map(),
     heldBack: new Map(),
     limitsReached: new Map(),
   };
@@ -43,6 +54,8 @@ function ruleMeasures(): RuleMeasures {
 function nodeMeasures(): NodeMeasures {
   return {
     appends: { stored: 0, refused: 0, unknown: 0 },
+    appendsUnknown: { disconnected: 0, noAnswer: 0, nobody: 0, full: 0, other: 0 },
+    relayBacklogBytes: 0,
     batches: 0,
     batchEvents: 0,
     eventsCommitted: 0,
@@ -63,10 +76,16 @@ function nodeMeasures(): NodeMeasures {
     keys: 0,
     stateBytes: 0,
     shardsOwned: 0,
+    shardsCareful: 0,
     timersPending: 0,
     timersFired: 0,
     leaseRenewals: 0,
+    forwardsWaiting: 0,
     busySeconds: { decode: 0, append: 0, read: 0, turn: 0, commit: 0 },
+    ruleStateDroppedKeys: 0,
+    ruleEventsUnseen: 0,
+    rulesOwn: 0,
+    rulesActive: 0,
     backpressuredSeconds: 0,
   };
 }

@@ -1,8 +1,10 @@
 import { decodeMessage } from '../core/events/decode.ts';
 import type { Rejected, SourceMessage } from '../core/events/decoded.ts';
 import type { Event } from '../core/events/event.ts';
+import { envelopeWeight, eventWeight, textWeight } from '../core/events/event-weight.ts';
 import type { SourceSettings } from '../core/events/source-settings.ts';
 import { type Position, whole } from '../core/shards/position.ts';
+import type { Route } from '../core/shards/record.ts';
 import { standingNumber } from '../core/shards/standing.ts';
 import { type ClockState, SourceClock } from '../core/time/source-clock.ts';
 import { BEGINNING, type InstantMs } from '../core/time/units.ts';
@@ -108,7 +110,7 @@ export class LaneIntake {
     const lag = this.clock.observe(event.time, this.publisherOf(event));
     router.route(event, rules);
     measures.eventsWithoutKey += router.keyless;
-    const large = message.body.length > bodyMax / GROWTH_MAX;
+    const weight = this.weightOf(event, message);
     const { index } = event;
     const marked = replay && { sequence, rules };
     let tooLarge = 0;
@@ -116,7 +118,7 @@ export class LaneIntake {
     for (let target = 0; target < router.targetShards.length; target += 1) {
       const routes = router.targetRoutes[target]!;
       const item: EventItem = { seq: sequence, index, before, bytes, event, lag, routes, replay: marked };
-      const bytesOver = large ? this.bytesOver(item) : 0;
+      const bytesOver = weight + routesWeight(routes) > bodyMax ? this.bytesOver(item) : 0;
       if (bytesOver > 0) {
         tooLarge = bytesOver;
         unseenBy.push(...router.rulesOf(routes, rules));
@@ -145,7 +147,15 @@ export class LaneIntake {
     return '';
   }
 
-  /** By how many bytes an event of a large message exceeds a record of its own; 0 when it fits. */
+  /** At least as many bytes as the event has in a record, without its routes: what is less than the limit fits. */
+  private weightOf(event: Event, { body }: SourceMessage): number {
+    const { bodyMax, settings } = this.options;
+    const { each, derived } = settings.extraction;
+    const madeUp = each !== undefined || derived.length > 0;
+    return RECORD_REST + (madeUp ? eventWeight(event, bodyMax) : envelopeWeight(event) + body.length * GROWTH_MAX);
+  }
+
+  /** By how many bytes an event that may be too large exceeds a record of its own; 0 when it fits. */
   private bytesOver(item: EventItem): number {
     const { position, clock } = this;
     const bounds = {
@@ -196,5 +206,13 @@ export interface LaneIntakeOptions {
   readonly logger: Logger;
 }
 
-/** A message this many times smaller than the limit holds no event that could exceed it once it is in a record. */
+/** What the data of a message grow by in a record at most, compared with the message. */
 const GROWTH_MAX = 8;
+/** What a record has beside its events, at most: names of the source, of its stream's creation and the like. */
+const RECORD_REST = 1024;
+
+function routesWeight(routes: readonly Route[]): number {
+  let bytes = 0;
+  for (const { keyspace, key } of routes) bytes += textWeight(keyspace) + textWeight(key);
+  return bytes;
+}

@@ -3,6 +3,8 @@ import type { Standing } from '../core/shards/standing.ts';
 import { BEGINNING, type InstantMs, instant } from '../core/time/units.ts';
 import type { FencedLog } from '../ports/log.ts';
 import type { NodeMeasures } from '../ports/measures.ts';
+import { noteAppend } from '../ports/note-append.ts';
+import { laterOf, type QuietProgress } from './quiet-progress.ts';
 
 /** Something a lane has for one of its outputs: an event for a shard, or a dead letter. */
 export interface LaneItem {
@@ -34,13 +36,27 @@ export interface RecordBounds {
 /** How one output of a lane writes its records. */
 export interface RecordForm<Item extends LaneItem> {
   encode(items: readonly Item[], bounds: RecordBounds): Buffer;
-  /** Position and watermark of a record of this subject. */
-  decode(body: Uint8Array): { upto: Position; watermark: InstantMs; standing: Standing };
+  /** Number of the rule version that is written; absent where records say nothing of it. */
+  version?(): number;
+  /** What a record of this subject says beside its items; `stamp` 0 when it does not say it. */
+  decode(body: Uint8Array): {
+    upto: Position;
+    watermark: InstantMs;
+    standing: Standing;
+    stamp: InstantMs;
+    ruleVersion?: number;
+  };
 }
 
 /** Thrown when a subject lost acknowledged records: the lane must read its source again from further back (L4). */
 export class LogLostTail extends Error {
   readonly code = 'LOG_LOST_TAIL';
+}
+
+/** Thrown when a node with newer rules has written on a subject: a lane never takes that back (T5). */
+export class RulesOvertaken extends Error {
+  readonly code = 'RULES_OVERTAKEN';
+  readonly retry = 'here';
 }
 
 /**
@@ -59,13 +75,22 @@ export class LaneOutput<Item extends LaneItem> {
   private readonly recordMax: number;
   private waiting: Item[] = [];
   private flying: readonly Item[] = [];
+  private bytes = 0;
   private inFlight = false;
   private expected = 0;
   private done: Position = ORIGIN;
+  /** Upto of the last record; `done` may be further where quiet progress is kept apart. */
+  private recorded: Position = ORIGIN;
   private told: InstantMs = BEGINNING;
   private standing: Standing = 'leads';
+  private found: InstantMs = instant(0);
+  private toldVersion = 0;
 
-  constructor(log: FencedLog, subject: string, form: RecordForm<Item>, measures: NodeMeasures) {
+  private readonly quiet: QuietProgress | undefined;
+
+  /** @param quiet where it is told how far this is while there is nothing to store; absent: by empty records */
+  constructor(log: FencedLog, subject: string, form: RecordForm<Item>, measures: NodeMeasures, quiet?: QuietProgress) {
+    this.quiet = quiet;
     this.log = log;
     this.subject = subject;
     this.form = form;
@@ -82,9 +107,19 @@ export class LaneOutput<Item extends LaneItem> {
     return this.told;
   }
 
+  /** Stored time of the last message of the source that was read when the record found here was written; 0 = not known. */
+  get stampFound(): InstantMs {
+    return this.found;
+  }
+
   /** Items not yet known to be stored. */
   get backlog(): number {
     return this.waiting.length + this.flying.length;
+  }
+
+  /** Their bytes, as they were read. */
+  get backlogBytes(): number {
+    return this.bytes;
   }
 
   get idle(): boolean {
@@ -94,12 +129,15 @@ export class LaneOutput<Item extends LaneItem> {
   /** Takes over from whoever wrote last (L3). @param start the position when nobody ever did */
   async takeOver(start: Position): Promise<void> {
     this.done = start;
+    this.recorded = start;
     await this.adopt();
   }
 
   /** Adds an item unless a record already has it. */
   add(item: Item): void {
-    if (!covers(this.done, item.seq, item.index)) this.waiting.push(item);
+    if (covers(this.done, item.seq, item.index)) return;
+    this.waiting.push(item);
+    this.bytes += item.bytes;
   }
 
   /** True when a record would tell the shard something new. */
@@ -108,8 +146,19 @@ export class LaneOutput<Item extends LaneItem> {
       this.waiting.length > 0 ||
       comparePositions(this.done, progress.position) < 0 ||
       this.told < progress.watermark ||
-      this.standing !== progress.standing
+      this.isNewVersion ||
+      this.standing !== this.standingIn(progress)
     );
+  }
+
+  /** Whoever has told a time has heard the source, also when that was another lane, which came further than this one. */
+  private standingIn({ standing }: LaneProgress): Standing {
+    return typeof standing === 'number' && this.told > BEGINNING ? 'leads' : standing;
+  }
+
+  /** True when a shard that has heard of this lane has not heard by which version of the rules it keys now. */
+  get isNewVersion(): boolean {
+    return this.expected > 0 && this.toldVersion < (this.form.version?.() ?? 0);
   }
 
   /**
@@ -122,20 +171,38 @@ export class LaneOutput<Item extends LaneItem> {
     if (this.inFlight || !(always || this.isBehind(progress))) return true;
     this.inFlight = true;
     try {
+      if (this.quiet !== undefined && this.waiting.length === 0) return await this.tellQuietly(this.quiet, progress);
       const { body, upto, watermark, standing } = this.nextRecord(progress);
+      const version = this.form.version?.() ?? 0;
       const answer = await this.log.append(this.subject, this.expected, body);
-      this.measures.appends[answer.kind] += 1;
+      noteAppend(this.measures, answer);
       if (answer.kind === 'stored') {
         this.expected = answer.sequence;
         this.done = upto;
+        this.recorded = upto;
         this.told = watermark;
         this.standing = standing;
+        this.toldVersion = version;
+        this.bytes -= bytesOf(this.flying);
         this.flying = [];
       } else await this.adopt();
       return answer.kind !== 'unknown';
     } finally {
       this.inFlight = false;
     }
+  }
+
+  private async tellQuietly(quiet: QuietProgress, progress: LaneProgress): Promise<boolean> {
+    const { position, watermark } = progress;
+    const said = { upto: laterOf(this.done, position), watermark: instant(Math.max(this.told, watermark)) };
+    const answer = await quiet.note(said, this.expected);
+    noteAppend(this.measures, answer);
+    if (answer.kind === 'stored') {
+      this.done = said.upto;
+      this.told = said.watermark;
+      this.standing = this.standingIn(progress);
+    } else await this.adopt();
+    return answer.kind !== 'unknown';
   }
 
   private nextRecord(progress: LaneProgress): RecordBounds & { body: Buffer } {
@@ -150,10 +217,10 @@ export class LaneOutput<Item extends LaneItem> {
       const upto = rest === undefined ? reached : { seq: rest.seq, part: rest.index };
       const promise = rest === undefined ? progress.watermark : rest.before;
       const bounds = {
-        from: this.done,
+        from: this.recorded,
         upto,
         watermark: instant(Math.max(this.told, promise)),
-        standing: rest === undefined ? progress.standing : 'leads',
+        standing: rest === undefined ? this.standingIn(progress) : 'leads',
         promised: this.told,
       };
       const body = this.form.encode(items, bounds);
@@ -179,27 +246,42 @@ export class LaneOutput<Item extends LaneItem> {
   }
 
   private async adopt(): Promise<void> {
+    const noted = await this.quiet?.recall();
     const end = await this.log.last(this.subject);
-    const before = this.done;
+    const before = this.recorded;
     if (end !== undefined) {
-      const { upto, watermark, standing } = this.form.decode(end.body);
+      const { upto, watermark, standing, stamp, ruleVersion = 0 } = this.form.decode(end.body);
+      const own = this.form.version?.() ?? 0;
+      if (ruleVersion > own && this.form.version !== undefined)
+        throw new RulesOvertaken(`${this.subject} ends with version ${ruleVersion} of the rules; this node has ${own}`);
       if (this.expected > 0 && comparePositions(upto, before) < 0) throw this.lostTail(upto);
       this.expected = end.sequence;
-      this.done = upto;
-      this.told = watermark;
+      this.recorded = upto;
+      this.done = this.quiet === undefined ? upto : laterOf(this.done, upto);
+      this.told = this.quiet === undefined ? watermark : instant(Math.max(this.told, watermark));
       this.standing = standing;
+      this.found = stamp;
+      this.toldVersion = ruleVersion;
     } else if (this.expected > 0) throw this.lostTail(ORIGIN);
+    // What was noted of a longer subject than there is now was lost with its tail.
+    if (noted !== undefined && noted.end <= this.expected) {
+      this.done = laterOf(this.done, noted.upto);
+      this.told = instant(Math.max(this.told, noted.watermark));
+    }
     const pending = [...this.flying, ...this.waiting];
     this.flying = [];
     this.waiting = pending.filter((item) => !covers(this.done, item.seq, item.index));
+    this.bytes = bytesOf(this.waiting);
   }
 
   private lostTail(upto: Position): LogLostTail {
     return new LogLostTail(
-      `${this.subject} ends at ${showPosition(upto)}, but ${showPosition(this.done)} had been acknowledged; the lane reads again from there`,
+      `${this.subject} ends at ${showPosition(upto)}, but ${showPosition(this.recorded)} had been acknowledged; the lane reads again from there`,
     );
   }
 }
+
+const bytesOf = (items: readonly LaneItem[]): number => items.reduce((sum, { bytes }) => sum + bytes, 0);
 
 /** A record is cut at about this size, so that one shard's burst does not hold up its own next record for long. */
 const RECORD_BYTES = 512 * 1024;

@@ -21,15 +21,20 @@ export class LaneRecords {
   created = '';
   private readonly ports: { readonly clock: Clock; readonly measures: NodeMeasures };
   private readonly source: string;
-  private readonly ruleVersion: number;
+  private readonly ruleVersion: () => number;
 
-  constructor(ports: { readonly clock: Clock; readonly measures: NodeMeasures }, source: string, ruleVersion: number) {
+  constructor(
+    ports: { readonly clock: Clock; readonly measures: NodeMeasures },
+    source: string,
+    ruleVersion: () => number,
+  ) {
     this.ports = ports;
     this.source = source;
     this.ruleVersion = ruleVersion;
   }
 
   readonly events: RecordForm<EventItem> = {
+    version: () => this.ruleVersion(),
     encode: (items, bounds) => this.encode(items, bounds),
     decode: (body) => decodeRecord(body),
   };
@@ -37,11 +42,12 @@ export class LaneRecords {
   readonly dead: RecordForm<DeadItem> = {
     encode: (items, { from, upto, watermark }) =>
       encodeDeadRecord({ from, upto, watermark, letters: items.map(({ letter }) => letter) }),
-    decode: (body) => ({ ...decodeDeadRecord(body), standing: 'leads' }),
+    decode: (body) => ({ ...decodeDeadRecord(body), standing: 'leads', stamp: instant(0) }),
   };
 
   encode(events: readonly RoutedEvent[], { promised, ...bounds }: RecordBounds): Buffer {
-    const { stamp, created, source, ruleVersion, ports } = this;
+    const { stamp, created, source, ports } = this;
+    const ruleVersion = this.ruleVersion();
     const started = ports.clock.monotonic();
     const bytes = encodeRecord({ ...bounds, stamp, ruleVersion, source, created, events }, promised);
     ports.measures.busySeconds.append += (ports.clock.monotonic() - started) / 1000;

@@ -1,25 +1,10 @@
 import type { SourceSettings } from '../core/events/source-settings.ts';
-import { decodeLaneStart, encodeLaneStart } from '../core/shards/lane-start.ts';
-import { type Position, whole } from '../core/shards/position.ts';
+import { decodeLaneStart, encodeLaneStart, type LaneStart } from '../core/shards/lane-start.ts';
 import type { Subjects } from '../core/shards/subjects.ts';
 import { instant } from '../core/time/units.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { EventSource, FencedLog } from '../ports/log.ts';
 import { backoff, pause } from '../ports/pause.ts';
-
-/** The source's stream is not the one whose events are in the shard logs. */
-export class SourceRecreated extends Error {
-  readonly code = 'SOURCE_RECREATED';
-  readonly source: string;
-
-  constructor(source: string, stream: string, before: string, now: string) {
-    super(
-      `source ${source}: stream ${stream} was created at ${now}, but Corral has read one created at ${before}. ` +
-        'Its sequence numbers mean other events, so reading on would lose or double some. See docs/errors.md#source_recreated.',
-    );
-    this.source = source;
-  }
-}
 
 /** The number of shards is fixed for the life of a deployment: with another, keys would belong elsewhere. */
 export class ShardsChanged extends Error {
@@ -42,29 +27,39 @@ interface LaneStartOptions {
   readonly subjects: Subjects;
 }
 
+/** A lane's start as it is stored, and where: what replaces it expects this sequence. */
+export interface StoredStart {
+  readonly start: LaneStart;
+  readonly sequence: number;
+}
+
 /**
  * Where a source begins for a deployment: what its `start` says, decided once, by the first lane ever, and stored. So
  * `now` stays the now of the first start, and shards that have no record yet begin where the others did.
- * @param created of the source's stream, as it is
  * @throws {ShardsChanged} when the deployment was begun with another number of shards
- * @throws {SourceRecreated} when the stored start belongs to another stream of the same name
  */
-export async function laneStart(
-  { ports, name, source, settings, subjects, shards }: LaneStartOptions,
-  created: string,
-): Promise<Position> {
+export async function laneStart({
+  ports,
+  name,
+  source,
+  settings,
+  subjects,
+  shards,
+}: LaneStartOptions): Promise<StoredStart> {
   const subject = subjects.laneStart(name);
   for (let attempt = 0; ; attempt += 1) {
     const stored = await ports.log.last(subject);
     if (stored !== undefined) {
-      const before = decodeLaneStart(stored.body);
-      if (before.shards !== shards) throw new ShardsChanged(before.shards, shards);
-      if (before.created === created) return whole(before.seq);
-      throw new SourceRecreated(settings.name, settings.stream, before.created, created);
+      const start = decodeLaneStart(stored.body);
+      if (start.shards !== shards) throw new ShardsChanged(start.shards, shards);
+      return { start, sequence: stored.sequence };
     }
+    // Which stream it is must be known before where in it: of two, the later one would be found changed.
+    const { created } = await source.facts();
     const first = await firstSequence(source, settings);
+    const body = encodeLaneStart({ seq: first - 1, created, shards, renumberings: [] });
     // Stored, refused or unknown: what then stands at the end is the start.
-    const answer = await ports.log.append(subject, 0, encodeLaneStart({ seq: first - 1, created, shards }));
+    const answer = await ports.log.append(subject, 0, body);
     if (answer.kind === 'unknown') await pause(ports.clock, backoff(attempt));
   }
 }

@@ -1,24 +1,25 @@
-import type { SourceSettings } from '../core/events/source-settings.ts';
-import type { RuleSet } from '../core/rules/rule-set.ts';
-import { comparePositions, whole } from '../core/shards/position.ts';
+import { comparePositions, showPosition, whole } from '../core/shards/position.ts';
 import { type Standing, standingOf, standingOfAll } from '../core/shards/standing.ts';
-import type { Subjects } from '../core/shards/subjects.ts';
 import { duration, instant, NEVER } from '../core/time/units.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { EventSource, FencedLog, LogReader } from '../ports/log.ts';
-import type { Logger } from '../ports/logger.ts';
-import type { NodeMeasures, SourceMeasures } from '../ports/measures.ts';
+import type { LogReader } from '../ports/log.ts';
 import { backoff, pause } from '../ports/pause.ts';
-import { chained } from './chains.ts';
+import { during } from '../ports/turn-watch.ts';
+import { chained, chainedRules } from './chains.ts';
+import { firstToRead, followStream } from './follow-stream.ts';
 import { LaneClock } from './lane-clock.ts';
 import { LaneIntake } from './lane-intake.ts';
+import type { LaneOptions } from './lane-options.ts';
 import { type LaneItem, LaneOutput, type LaneProgress } from './lane-output.ts';
 import { LaneRecords } from './lane-records.ts';
 import { laneStart } from './lane-start.ts';
-import type { Pace } from './pace.ts';
-import { ordinary, replayed } from './replays.ts';
+import { readNumbered } from './numbered-source.ts';
+import { QuietProgress } from './quiet-progress.ts';
+import { ReferenceIntake } from './reference-intake.ts';
+import { referencesLoaded } from './references-loaded.ts';
+import { ordinary, replayed, sourceHasTold } from './replays.ts';
 import { Router } from './router.ts';
 import { Silence } from './silence.ts';
+import { disturbed } from './stream-changed.ts';
 
 /**
  * The reader of one source: decodes, keys, packs, and appends to shard logs.
@@ -26,25 +27,29 @@ import { Silence } from './silence.ts';
  * Its position is in the records it writes and nowhere else (protocol.md, L1 to L5): a new lane looks at the end of
  * every (shard, lane) subject and reads the source again from the least of them, with the watermark that belongs to
  * that position, so what it derives is what its predecessor derived. It stops reading while more than `BACKLOG_MAX`
- * events wait for their shards' acknowledgements.
+ * events, or `BACKLOG_BYTES_MAX` bytes of them, wait for their shards' acknowledgements.
  */
 export class Lane {
   readonly name: string;
   private readonly options: LaneOptions;
   private readonly records: LaneRecords;
-  private readonly intake: LaneIntake;
+  private readonly intake: LaneIntake | ReferenceIntake;
   /** One for each shard, and one for dead letters: what holds for a shard's records holds for those too. */
   private readonly outputs: readonly LaneOutput<LaneItem>[];
   /** Undefined when the watermark in the records says all there is to know of the clock. */
   private readonly keptClock: LaneClock | undefined;
   private readonly silence: Silence;
   private standing: Standing = 'leads';
+  /** Number of the message with which a reference is loaded; undefined for events, and when it is. */
+  private loadsTo: number | undefined;
   private listening = false;
   private readonly ticks: boolean;
   private reader: LogReader | undefined;
   private stopped = false;
   private failed: (error: unknown) => void = () => undefined;
   private wake: () => void = () => undefined;
+  /** Says for the watch what is being taken in. */
+  private readonly where = () => `lane ${this.name}, after message ${showPosition(this.intake.position)} of its stream`;
 
   constructor(options: LaneOptions) {
     const { ports, settings, subjects, rules, measures } = options;
@@ -57,17 +62,26 @@ export class Lane {
       { length: options.shards },
       (_, shard) => new LaneOutput(log, subjects.shardLog(shard, this.name), records.events, ports.measures),
     );
-    const dead = new LaneOutput(log, subjects.laneDead(this.name), records.dead, ports.measures);
+    const quiet = new QuietProgress(log, subjects.laneLetters(this.name));
+    const dead = new LaneOutput(log, subjects.laneDead(this.name), records.dead, ports.measures, quiet);
     this.outputs = [...shards, dead] as unknown as readonly LaneOutput<LaneItem>[];
     const router = new Router(rules, settings.name, options.shards);
     const { bodyMax } = log;
     const intended = settings.toldBy !== undefined ? chained : options.replays ? replayed : ordinary;
-    this.intake = new LaneIntake({ settings, intended, router, records, shards, dead, bodyMax, measures, logger });
+    const { reference } = options;
+    this.intake =
+      reference === undefined
+        ? new LaneIntake({ settings, intended, router, records, shards, dead, bodyMax, measures, logger })
+        : new ReferenceIntake({ reference, records, shards, dead, bodyMax, measures, logger });
     const clockKept = settings.publisher !== undefined || settings.toldBy !== undefined;
     this.keptClock = clockKept ? new LaneClock(log, subjects.laneClock(this.name)) : undefined;
     this.silence = new Silence(ports.clock, options.heartbeat);
+    // Those that read a rule are told its time now and then, by processing time: so it must go on after the last event.
+    const readByOthers = chainedRules(rules);
     this.ticks = rules.rules.some(
-      ({ sources, behaviour }) => behaviour.onProcessingTime !== undefined && sources.includes(this.name),
+      (rule) =>
+        rule.sources.includes(this.name) &&
+        (rule.behaviour.onProcessingTime !== undefined || readByOthers.includes(rule)),
     );
   }
 
@@ -75,7 +89,8 @@ export class Lane {
    * Reads until the source ends, `stop` is called or something fails.
    * @param ready called when the position is known and reading begins
    * @returns whether the source has ended and everything of it is in the shard logs
-   * @throws {PortError} from the source; {LogLostTail} when the lane must start over
+   * @throws {PortError} from the source; {LogLostTail}, {SourceDisturbed} when the lane must start over; {StreamChanged}
+   *   when the source's stream is no longer what was read of it
    */
   async run(ready: () => void): Promise<'ended' | 'stopped'> {
     const failure = new Promise<never>((_, reject) => (this.failed = reject));
@@ -83,7 +98,10 @@ export class Lane {
     const cancelBeat = this.beat();
     try {
       await this.takeOver();
-      if (this.stopped) return 'stopped';
+      if (this.options.replays) await sourceHasTold(this.options, () => this.stopped);
+      for (const output of this.outputs) if (output.isNewVersion) this.pump(output);
+      // Events are not judged before what is looked up for them is there.
+      if (!(await Promise.race([referencesLoaded(this.options, () => this.stopped), failure]))) return 'stopped';
       ready();
       return await Promise.race([this.read(), failure]);
     } finally {
@@ -104,11 +122,15 @@ export class Lane {
 
   private async takeOver(): Promise<void> {
     const { source } = this.options;
-    const facts = await source.facts();
-    this.records.created = facts.created;
-    const start = await laneStart(this.options, facts.created);
+    const stored = await laneStart(this.options);
+    const start = whole(stored.start.seq);
     await Promise.all(this.outputs.map((output) => output.takeOver(start)));
     const least = this.leastBehind();
+    const stamp = instant(Math.max(...this.outputs.map(({ stampFound }) => stampFound)));
+    this.records.stamp = stamp;
+    const most = Math.max(...this.outputs.map(({ upto }) => upto.seq));
+    const followed = await followStream(this.options, stored, { most, least: least.upto.seq, stamp });
+    this.records.created = followed.facts.created;
     const kept = await this.keptClock?.takeOver();
     if (kept !== undefined && comparePositions(kept.upto, least.upto) <= 0) this.intake.goOn(kept.upto, kept.state);
     else {
@@ -116,7 +138,28 @@ export class Lane {
       const fromStart = this.keptClock !== undefined && kept === undefined;
       this.intake.goOn(fromStart ? start : least.upto, { watermark: least.watermark, publishers: undefined });
     }
-    this.reader = source.read(this.nextSequence());
+    const next = this.nextSequence();
+    const first = firstToRead(this.options, followed, next);
+    if (first > next) this.intake.position = whole(first - 1);
+    this.reader = readNumbered(source, followed.numbering, first);
+    const { reference, finite } = this.options;
+    if (reference === undefined) return;
+    this.loadsTo = finite === true ? NEVER : followed.numbering.laneNumber(followed.facts.lastSequence);
+    await this.noteLoaded();
+    this.flushBehind();
+  }
+
+  /** A reference stands as ended once it has what its stream held at first: nobody needs to wait for it any more. */
+  private async noteLoaded(): Promise<void> {
+    if (this.loadsTo === undefined) return;
+    const { reader, intake } = this;
+    if (intake.position.seq < this.loadsTo) {
+      if ((await reader?.caughtUp?.()) !== true) return;
+      // What the reader has just given out has yet to be taken in.
+      if (intake.position.seq < (reader?.position ?? 1) - 1) return;
+    }
+    this.loadsTo = undefined;
+    this.standing = 'ended';
   }
 
   /** The output that has the least of the source. */
@@ -136,18 +179,21 @@ export class Lane {
     const { ports } = this.options;
     for (;;) {
       if (this.isOver()) return await this.finish();
-      const messages = await this.reader!.next();
+      const messages = await this.reader!.next().catch(disturbed);
       if (this.stopped) return 'stopped';
       if (messages === undefined) return await this.finish();
       const started = ports.clock.monotonic();
       let events = 0;
-      for (const message of messages) events += this.intake.take(message);
+      during(this.options.watch, this.where, () => {
+        for (const message of messages) events += this.intake.take(message);
+      });
       if (events > 0) {
         this.silence.heard();
         this.standing = 'leads';
       }
       this.options.measures.pending = this.reader!.pending ?? 0;
       ports.measures.busySeconds.decode += (ports.clock.monotonic() - started) / 1000;
+      await this.noteLoaded();
       this.flushWaiting();
       await this.roomForMore();
       await this.options.pace?.step(this.name, this.intake.clock.watermark);
@@ -188,11 +234,19 @@ export class Lane {
   }
 
   private async roomForMore(): Promise<void> {
-    if (this.backlog() < BACKLOG_MAX) return;
+    if (!this.isFull(1)) return;
     const { clock, measures } = this.options.ports;
     const started = clock.monotonic();
-    while (!this.stopped && this.backlog() >= BACKLOG_MAX / 2) await this.somethingStored();
+    while (!this.stopped && this.isFull(1 / 2)) await this.somethingStored();
     measures.backpressuredSeconds += (clock.monotonic() - started) / 1000;
+  }
+
+  /** Whether so much waits, and tells how much does. @param share of what may wait */
+  private isFull(share: number): boolean {
+    let bytes = 0;
+    for (const output of this.outputs) bytes += output.backlogBytes;
+    this.options.measures.backlogBytes = bytes;
+    return bytes >= share * BACKLOG_BYTES_MAX || this.backlog() >= share * BACKLOG_MAX;
   }
 
   private backlog(): number {
@@ -233,6 +287,8 @@ export class Lane {
       if (silent > 0) clock.elapse(silent);
       if (this.silence.isQuiet && !clock.hasHeard) this.standing = settings.idleAfter;
     }
+    await this.noteLoaded();
+    this.isFull(1);
     measures.watermarkMs = clock.watermark;
     measures.publishersForgotten = clock.publishersForgotten;
     await this.keptClock?.beat(position, clock.state, this.leastBehind().upto);
@@ -274,27 +330,5 @@ export class Lane {
 
 /** Events and dead letters that may wait for acknowledgements before the lane stops reading. */
 const BACKLOG_MAX = 65_536;
-
-export interface LaneOptions {
-  readonly ports: {
-    readonly log: FencedLog;
-    readonly clock: Clock;
-    readonly logger: Logger;
-    readonly measures: NodeMeasures;
-  };
-  /** Unique in the deployment; the source's own, but for a lane of its replays. */
-  readonly name: string;
-  readonly source: EventSource;
-  /** Whether what it reads are decisions about dead letters. */
-  readonly replays: boolean;
-  readonly settings: SourceSettings;
-  readonly rules: RuleSet;
-  readonly ruleVersion: number;
-  readonly shards: number;
-  readonly subjects: Subjects;
-  readonly heartbeat: number;
-  /** Keeps lanes of finite sources in step; undefined for sources without end. */
-  readonly pace: Pace | undefined;
-  readonly atEnd: 'close' | 'stop' | 'drain';
-  readonly measures: SourceMeasures;
-}
+/** And their bytes as they were read: an event counts in each shard that it goes to. One read more may come on top. */
+const BACKLOG_BYTES_MAX = 32 * 1024 * 1024;

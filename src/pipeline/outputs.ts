@@ -1,3 +1,4 @@
+import type { Emission } from '../core/behaviours/behaviour.ts';
 import type { TurnResult } from '../core/behaviours/desk.ts';
 import type { RuleIncident, Said } from '../core/behaviours/said.ts';
 import { type DeadCause, encodeDeadLetter } from '../core/events/dead-letter.ts';
@@ -5,8 +6,9 @@ import { encodeMatch } from '../core/events/match-envelope.ts';
 import { ByteWriter } from '../core/shards/byte-writer.ts';
 import { writeCell } from '../core/shards/cells.ts';
 import type { CommitOutput } from '../core/shards/commit.ts';
+import { encodeForward } from '../core/shards/forward.ts';
 import type { ShardState } from '../core/shards/shard-state.ts';
-import { deadOutput, matchOutput, sideOutput } from '../core/shards/subjects.ts';
+import { deadOutput, forwardOutput, matchOutput, sideOutput } from '../core/shards/subjects.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Measures } from '../ports/measures.ts';
 
@@ -18,17 +20,22 @@ interface OutputOptions {
 }
 
 /**
- * What goes into the commit for one thing a rule said: its envelope with the next ordinal of its subject (C6). A dead
- * letter that names the events it was about takes its place when its `emit` cannot be encoded or is too large to be
- * stored, or when it is no match but a partial match given up at a limit.
+ * What goes into the commit for one thing a rule said: its envelope with the next ordinal of its subject (C6), and where
+ * the rule names a subject with `to`, what says that the match goes there too. Before the rule's `emitFrom` it is nothing.
+ * A dead letter that names the events it was about takes its place when its `emit` cannot be encoded or is too large to
+ * be stored, or when it is no match but a partial match given up at a limit.
  */
-export function outputOf(options: OutputOptions, state: ShardState, said: Said): CommitOutput {
+export function outputsOf(options: OutputOptions, state: ShardState, said: Said): CommitOutput[] {
   const { emission } = said;
-  if (emission.kind === 'dropped') return deadLetterOf(options, state, said, emission.cause, emission.message);
+  if (emission.kind === 'dropped') return [deadLetterOf(options, state, said, emission.cause, emission.message)];
   const { shard, prefix, measures, ports } = options;
-  const { name, version: ruleVersion, severity, labels } = said.rule.rule;
+  const { name, version: ruleVersion, severity, labels, emitFrom } = said.rule.rule;
   const { side } = emission;
   const counts = measures.rules.get(name)!;
+  if (emitFrom !== undefined && emission.time < emitFrom) {
+    counts.heldBack.set('emitFrom', (counts.heldBack.get('emitFrom') ?? 0) + 1);
+    return [];
+  }
   const subject = side === undefined ? matchOutput(name, shard) : sideOutput(name, side, shard);
   const ordinal = state.lastOrdinal(subject) + 1;
   const facts = { prefix, rule: name, ruleVersion, severity, labels, shard, ordinal, key: said.key.value, emission };
@@ -39,14 +46,36 @@ export function outputOf(options: OutputOptions, state: ShardState, said: Said):
     if (identity !== undefined && emission.revision === undefined) identity.ordinal = ordinal;
     if (side === undefined) counts.matches += 1;
     else counts.sideOutputs.set(side, (counts.sideOutputs.get(side) ?? 0) + 1);
-    return { subject, ordinal, body: encoded.body };
+    const output = { subject, ordinal, body: encoded.body };
+    return side === undefined ? [output, ...forwardsOf(options, state, said, emission, ordinal)] : [output];
   }
   const message = encoded.ok
     ? `The match of rule ${name} has ${encoded.body.length} bytes, more than the ${ports.log.bodyMax} that can be stored; emit less.`
     : encoded.message;
   ports.logger.warn({ rule: name, shard }, message);
   counts.expressionsFailed += 1;
-  return deadLetterOf(options, state, said, 'emit', message);
+  return [deadLetterOf(options, state, said, 'emit', message)];
+}
+
+/** The subject is decided here, once: who sends the match after a takeover sends it to the same. */
+function forwardsOf(
+  { shard, ports, measures }: OutputOptions,
+  state: ShardState,
+  { rule: { rule }, key }: Said,
+  emission: Emission,
+  match: number,
+): CommitOutput[] {
+  const { to, name, severity } = rule;
+  if (to === undefined) return [];
+  const { subject, failures } = to.subjectOf({ rule: name, severity, emission, key: key.value });
+  for (const failure of failures) {
+    measures.rules.get(name)!.expressionsFailed += 1;
+    ports.logger.debug({ rule: name, shard, where: 'to.subject' }, failure);
+  }
+  const output = forwardOutput(name, shard);
+  const ordinal = state.lastOrdinal(output) + 1;
+  state.setOrdinal(output, ordinal);
+  return [{ subject: output, ordinal, body: encodeForward({ match, subject, acknowledged: to.acknowledged }) }];
 }
 
 /** A key's change with the numbers of what its rules said first, for the updates that may follow. */
@@ -120,6 +149,10 @@ export function noteIncident(options: OutputOptions, { rule: { rule }, incident 
       if (isPowerOfTwo(times)) ports.logger.error({ rule: rule.name, shard, key, times }, incident.message);
       return;
     }
+    case 'killed':
+      counts.parked += 1;
+      ports.logger.error({ rule: rule.name, shard, key }, incident.message);
+      return;
     case 'limitReached': {
       const { limit, answer } = incident;
       const times = (counts.limitsReached.get(limit) ?? 0) + 1;

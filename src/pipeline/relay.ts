@@ -1,8 +1,9 @@
-import type { CommitOutput } from '../core/shards/commit.ts';
-import { ORDINAL_HEADER } from '../core/shards/subjects.ts';
+import type { CommitOutput, OutputName } from '../core/shards/commit.ts';
+import { isForward, ORDINAL_HEADER } from '../core/shards/subjects.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { FencedLog } from '../ports/log.ts';
 import type { NodeMeasures } from '../ports/measures.ts';
+import { noteAppend } from '../ports/note-append.ts';
 import { observeSeconds } from '../ports/observe-seconds.ts';
 import { backoff, pause } from '../ports/pause.ts';
 
@@ -19,6 +20,7 @@ export class Relay {
   private readonly subjectOf: (output: string) => string;
   private readonly queues = new Map<string, SubjectQueue>();
   private waiting = 0;
+  private bytes = 0;
   private stopped = false;
   private progressed: (() => void)[] = [];
 
@@ -28,14 +30,20 @@ export class Relay {
     this.subjectOf = subjectOf;
   }
 
+  /** Bytes of the outputs not known to be stored yet. */
+  get backlogBytes(): number {
+    return this.bytes;
+  }
+
   /** Outputs not known to be stored yet. */
   get backlog(): number {
     return this.waiting;
   }
 
-  /** Takes the outputs of one commit, in order. */
+  /** Takes the outputs of one commit, in order; forwards have their own way. */
   add(outputs: readonly CommitOutput[]): void {
     for (const output of outputs) {
+      if (isForward(output.subject)) continue;
       let queue = this.queues.get(output.subject);
       if (queue === undefined) {
         const subject = this.subjectOf(output.subject);
@@ -44,18 +52,20 @@ export class Relay {
       }
       queue.outputs.push(output);
       this.waiting += 1;
+      this.bytes += output.body.length;
       if (!queue.running) this.run(queue).catch(this.ports.failed);
     }
   }
 
   /** Whether an output that was added is known to be stored. */
-  isRelayed({ subject, ordinal }: CommitOutput): boolean {
+  isRelayed({ subject, ordinal }: OutputName): boolean {
     return (this.queues.get(subject)?.done ?? 0) >= ordinal;
   }
 
-  /** Resolves when no more than `count` outputs are waiting, or the relay was stopped. */
-  async below(count: number): Promise<void> {
-    while (this.waiting > count && !this.stopped) await new Promise<void>((resolve) => this.progressed.push(resolve));
+  /** Resolves when no more than `count` outputs of `bytes` together are waiting, or the relay was stopped. */
+  async below(count: number, bytes = Number.POSITIVE_INFINITY): Promise<void> {
+    while ((this.waiting > count || this.bytes > bytes) && !this.stopped)
+      await new Promise<void>((resolve) => this.progressed.push(resolve));
   }
 
   /** Gives up on what waits; the next owner finds it in the journal. */
@@ -78,7 +88,7 @@ export class Relay {
       const started = this.ports.clock.monotonic();
       const headers = { [ORDINAL_HEADER]: String(next.ordinal), 'content-type': contentType(next.subject) };
       const answer = await this.ports.log.append(queue.subject, queue.end.sequence, next.body, headers);
-      this.ports.measures.appends[answer.kind] += 1;
+      noteAppend(this.ports.measures, answer);
       if (answer.kind === 'stored') {
         queue.end = { sequence: answer.sequence, ordinal: next.ordinal };
         attempt = 0;
@@ -93,12 +103,15 @@ export class Relay {
   }
 
   private done(queue: SubjectQueue): void {
-    queue.done = queue.outputs[queue.head]!.ordinal;
+    const output = queue.outputs[queue.head]!;
+    queue.done = output.ordinal;
     queue.head += 1;
     // What is done is let go of in large pieces: taking off the first of very many costs as much as there are.
     if (queue.head === queue.outputs.length || queue.head >= 1024) queue.outputs.splice(0, queue.head);
     if (queue.outputs.length === 0 || queue.head >= 1024) queue.head = 0;
     this.waiting -= 1;
+    this.bytes -= output.body.length;
+    this.ports.stored(output);
     this.progress();
   }
 
@@ -137,6 +150,8 @@ export interface RelayPorts {
   readonly log: FencedLog;
   readonly clock: Clock;
   readonly measures: NodeMeasures;
+  /** Called for each output that is known to be stored. */
+  readonly stored: (output: CommitOutput) => void;
   /** Called when the relay cannot go on. */
   readonly failed: (error: unknown) => void;
 }

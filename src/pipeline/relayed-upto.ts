@@ -1,4 +1,4 @@
-import type { CommitOutput } from '../core/shards/commit.ts';
+import type { CommitOutput, OutputName } from '../core/shards/commit.ts';
 import type { JournalPlace } from '../core/shards/manifest.ts';
 import type { RelayedPlace } from '../journal/snapshots.ts';
 
@@ -18,32 +18,35 @@ export interface StoredCommit extends JournalPlace {
  */
 export class RelayedUpto {
   private place: RelayedPlace;
-  private readonly isRelayed: (output: CommitOutput) => boolean;
+  private readonly isRelayed: (output: OutputName) => boolean;
   private waiting: Waiting[] = [];
 
   /**
    * @param start up to where everything is known to be relayed
    * @param isRelayed of a commit's outputs, the last of each subject is asked for
    */
-  constructor(start: JournalPlace, isRelayed: (output: CommitOutput) => boolean) {
+  constructor(start: JournalPlace, isRelayed: (output: OutputName) => boolean) {
     this.place = { ...start, journalBytes: 0, logBytes: 0, records: new Map() };
     this.isRelayed = isRelayed;
   }
 
   /** Takes the next commit, which is stored. */
   add(commit: StoredCommit): void {
-    const ends = new Map(commit.outputs.map((output) => [output.subject, output]));
+    const { outputs, ...place } = commit;
     const last = this.waiting.at(-1);
-    if (ends.size > 0) this.waiting.push({ ends: [...ends.values()], commit });
-    else if (last !== undefined) last.commit = { ...commit, ...sum(last.commit, commit) };
-    else this.place = after(this.place, commit);
+    if (last === undefined && outputs.length === 0) this.place = after(this.place, place);
+    else if (last !== undefined && (outputs.length === 0 || this.waiting.length >= WAITING_MAX)) {
+      for (const { subject, ordinal } of outputs) last.ends.set(subject, ordinal);
+      last.commit = after(last.commit, place);
+    } else
+      this.waiting.push({ ends: new Map(outputs.map(({ subject, ordinal }) => [subject, ordinal])), commit: place });
   }
 
   /** The place now. */
   get now(): RelayedPlace {
     let done = 0;
     for (const { ends, commit } of this.waiting) {
-      if (!ends.every(this.isRelayed)) break;
+      if (![...ends].every(([subject, ordinal]) => this.isRelayed({ subject, ordinal }))) break;
       this.place = after(this.place, commit);
       done += 1;
     }
@@ -52,18 +55,23 @@ export class RelayedUpto {
   }
 }
 
+/** One output that is stuck holds up all commits after it. Beyond so many they wait together, as one. */
+const WAITING_MAX = 1024;
+
+/** Without the outputs' bytes: this may wait for long. */
 interface Waiting {
-  readonly ends: readonly CommitOutput[];
-  /** The one that has these outputs, and those after it that have none, taken together. */
-  commit: StoredCommit;
+  /** Ordinal of the last output of each subject. */
+  readonly ends: Map<string, number>;
+  /** The last commit of those that wait together. */
+  commit: RelayedPlace;
 }
 
-function after(place: RelayedPlace, commit: StoredCommit): RelayedPlace {
+function after(place: Sums, commit: RelayedPlace): RelayedPlace {
   const { number, sequence, cursor } = commit;
   return { number, sequence, cursor, ...sum(place, commit) };
 }
 
-type Sums = Pick<StoredCommit, 'journalBytes' | 'logBytes' | 'records'>;
+type Sums = Pick<RelayedPlace, 'journalBytes' | 'logBytes' | 'records'>;
 
 function sum(a: Sums, b: Sums): Sums {
   return {

@@ -1,9 +1,13 @@
 import { decodeDecision } from '../core/events/dead-letter-decision.ts';
 import type { SourceMessage } from '../core/events/decoded.ts';
 import type { SourceSettings } from '../core/events/source-settings.ts';
+import { decodeRecord } from '../core/shards/record.ts';
+import type { Subjects } from '../core/shards/subjects.ts';
 import type { Tick } from '../core/shards/tick.ts';
 import { duration } from '../core/time/units.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { EventSource, FencedLog, LogMessage } from '../ports/log.ts';
+import { pause } from '../ports/pause.ts';
 
 /**
  * Dead letters that somebody wants processed again come back by a lane of their own (protocol.md, M8): one for each
@@ -45,6 +49,32 @@ export function replayed({ body }: LogMessage): Intended {
     return { kind: 'foreign', why: `Somebody else has written to a subject of replays: ${error.message}.` };
   }
 }
+
+interface RulesTold {
+  readonly ports: { readonly log: FencedLog; readonly clock: Clock };
+  readonly settings: SourceSettings;
+  readonly shards: number;
+  readonly subjects: Subjects;
+  readonly ruleVersion: () => number;
+}
+
+/**
+ * Waits until the lane of the source has told all shards by which rules it keys now: what is replayed is meant for them,
+ * and they run only from there on.
+ */
+export async function sourceHasTold(
+  { ports, settings, shards, subjects, ruleVersion }: RulesTold,
+  givenUp: () => boolean,
+): Promise<void> {
+  if (ruleVersion() === 1) return;
+  for (let shard = 0; shard < shards && !givenUp(); ) {
+    const end = await ports.log.last(subjects.shardLog(shard, settings.name));
+    if (end === undefined || decodeRecord(end.body).ruleVersion >= ruleVersion()) shard += 1;
+    else await pause(ports.clock, TOLD_MS);
+  }
+}
+
+const TOLD_MS = 100;
 
 /** The source's settings for what is replayed: how it is read stays, how it is timed has no meaning. */
 export const replaySettings = (source: SourceSettings): SourceSettings => ({

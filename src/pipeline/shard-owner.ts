@@ -1,25 +1,25 @@
 import type { ActorPool } from '../actors/actor-pool.ts';
 import { KeyActors } from '../actors/key-actors.ts';
-import type { TurnResult } from '../core/behaviours/desk.ts';
-import { compareSaid, type Said } from '../core/behaviours/said.ts';
-import type { RuleSet } from '../core/rules/rule-set.ts';
+import { ShardReferences } from '../core/references/shard-references.ts';
 import type { CommitOutput, KeyChange, LaneState } from '../core/shards/commit.ts';
 import { comparePositions } from '../core/shards/position.ts';
 import type { ShardState } from '../core/shards/shard-state.ts';
 import type { Subjects } from '../core/shards/subjects.ts';
-import type { Wake } from '../core/shards/wake.ts';
 import type { InstantMs } from '../core/time/units.ts';
 import { type Journal, openJournal } from '../journal/journal.ts';
 import { JournalError } from '../journal/journal-error.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { FencedLog, LogMessage, LogReader } from '../ports/log.ts';
-import type { Logger } from '../ports/logger.ts';
+import type { LogMessage, LogReader } from '../ports/log.ts';
 import type { Measures } from '../ports/measures.ts';
 import { observeSeconds } from '../ports/observe-seconds.ts';
+import { pause } from '../ports/pause.ts';
 import { type Batch, Batcher } from './batch.ts';
+import { batchLength, laneOf } from './batch-length.ts';
+import { type Careful, carefulIfNeeded } from './careful.ts';
 import { CommitLine, type ShardSnapshots } from './commit-line.ts';
+import { gather } from './gather.ts';
 import type { LaneProgress } from './lane-output.ts';
-import { noteIncident, outputOf, withIdentities } from './outputs.ts';
+import { type OwnerPorts, shardForwards } from './shard-forwards.ts';
+import { type RuleVersions, ShardRules } from './shard-rules.ts';
 
 /**
  * The owner of one shard: reads its shard log in stream order, lets the keys' actors take their turns, writes one
@@ -38,8 +38,16 @@ export class ShardOwner {
   private journal: Journal | undefined;
   private line: CommitLine | undefined;
   private reader: LogReader | undefined;
+  /** Set while the shard works carefully. */
+  private careful: Careful | undefined;
+  private references: ShardReferences | undefined;
   private committed = new Map<string, LaneState>();
   private stopped = false;
+  private isWaiting = false;
+  private handsOver = false;
+  private endWork: () => void = () => undefined;
+  private hasEnded: () => void = () => undefined;
+  private readonly ended = new Promise<void>((resolve) => (this.hasEnded = resolve));
   private watchers: (() => void)[] = [];
   private failed: (error: unknown) => void = () => undefined;
 
@@ -54,7 +62,7 @@ export class ShardOwner {
    * @throws {JournalError} SUPERSEDED when another owner took the shard, STOPPED after `stop`; others when it cannot go on
    */
   async run(incarnation: string, ready: () => void): Promise<void> {
-    const { ports, subjects, shard, measures, rules } = this.options;
+    const { ports, subjects, shard, measures, versions } = this.options;
     const failure = new Promise<never>((_, reject) => (this.failed = reject));
     failure.catch(() => undefined); // observed by the race below; not by anyone when work ends first
     const started = ports.clock.monotonic();
@@ -77,24 +85,35 @@ export class ShardOwner {
         journal,
         outputSubject: subjects.output,
         snapshots: this.options.snapshots,
+        forwards: shardForwards(this.options),
         failed: (error) => this.failed(error),
       });
       this.actors = new KeyActors(
         this.options.pool,
+        shard,
         (keyspace, key) => state.table.packed(keyspace, key),
         () => ports.clock.monotonic(),
       );
+      const rules = new ShardRules({ shard, state, versions, logger: ports.logger, measures });
+      const references = new ShardReferences(state, rules.numberOf, (name) => this.options.references?.get(name));
+      this.references = references;
+      await Promise.race([rules.begin(references), failure]);
+      const { line, actors } = this;
+      this.careful = await carefulIfNeeded({ ...this.options, journal, incarnation, line, actors });
+      if (this.stopped) return;
       this.reader = ports.log.read(subjects.shardLogOfAllLanes(shard), state.cursor + 1);
       measures.node.recoveries += 1;
       observeSeconds(measures.node.recoverySeconds, (ports.clock.monotonic() - started) / 1000);
       ready();
       await Promise.race([
-        this.work(journal, new Batcher(shard, state, rules, this.options.inOrder), incarnation),
+        this.work(journal, rules, new Batcher(shard, state, rules, references), incarnation),
         failure,
       ]);
     } finally {
       this.stop();
       await this.reader?.close();
+      await this.line?.closed();
+      this.hasEnded();
     }
   }
 
@@ -110,6 +129,22 @@ export class ShardOwner {
     this.actors = undefined;
     void this.reader?.close();
     this.tellWatchers();
+  }
+
+  /**
+   * For a shard that another node will have with newer rules: works on up to the end of the shard log, but not beyond a
+   * record by which rules run that are not here; commits all of it and relays what it implies. Then `run` resolves.
+   */
+  async handOver(): Promise<void> {
+    this.handsOver = true;
+    const { clock } = this.options.ports;
+    while (!this.stopped && !(this.isWaiting && (await this.isCaughtUp()) && this.isWaiting)) await pause(clock, 20);
+    this.endWork();
+    await this.ended;
+  }
+
+  private async isCaughtUp(): Promise<boolean> {
+    return (await this.reader?.caughtUp?.()) ?? true;
   }
 
   /**
@@ -134,10 +169,18 @@ export class ShardOwner {
   }
 
   /** What the shard holds now, for metrics; undefined before it is recovered. */
-  get holdings(): { keys: number; stateBytes: number; timers: number; journalTailBytes: number } | undefined {
+  get holdings() {
     const table = this.journal?.recovered.state.table;
-    const journalTailBytes = this.line?.journalTailBytes ?? 0;
-    return table && { keys: table.size, stateBytes: table.bytes, timers: table.timersPending, journalTailBytes };
+    const { journalTailBytes = 0, forwardsWaiting = 0, relayBytes = 0 } = this.line ?? {};
+    const waiting = { journalTailBytes, forwardsWaiting, relayBytes, references: this.references?.holdings() };
+    // Entries of references are no keys.
+    const keys = (table?.size ?? 0) - (this.references?.entries ?? 0);
+    return table && { keys, stateBytes: table.bytes, timers: table.timersPending, ...waiting };
+  }
+
+  /** Whether it works carefully (see careful). */
+  get isCareful(): boolean {
+    return this.careful !== undefined;
   }
 
   /** Stops one key's actor in the middle of everything. For tests of recovery from packed state. */
@@ -145,7 +188,7 @@ export class ShardOwner {
     return this.actors?.kill(key) ?? false;
   }
 
-  private async work(journal: Journal, batcher: Batcher, incarnation: string): Promise<void> {
+  private async work(journal: Journal, rules: ShardRules, batcher: Batcher, incarnation: string): Promise<void> {
     const { state } = journal.recovered;
     const line = this.line!;
     let quiet = 0;
@@ -154,50 +197,88 @@ export class ShardOwner {
     let records = new Map<string, number>();
     let sweptAt = state.processingTime;
     let held: readonly LogMessage[] = [];
+    const commit = async (changes: KeyChange[], outputs: CommitOutput[]): Promise<void> => {
+      const lanes = [...records.keys()].map((lane) => state.lanes.get(lane)!);
+      const { cursor, processingTime } = state;
+      const names = rules.names.splice(0);
+      const number = ++state.commitNumber;
+      const head = { incarnation, number, opening: false, cursor, processingTime };
+      const included = { events, logBytes, records };
+      quiet = 0;
+      events = 0;
+      logBytes = 0;
+      records = new Map();
+      await line.send({ ...head, lanes, clocks: batcher.clocks, names, changes, outputs }, included, () =>
+        this.noteCommitted(lanes),
+      );
+    };
     for (;;) {
-      if (held.length === 0) held = (await this.reader!.next()) ?? [];
-      if (held.length === 0 || this.stopped) return;
-      const messages = held.slice(0, batchLength(held));
+      if (held.length === 0) held = await this.nextMessages();
+      if (this.stopped) return;
+      if (held.length === 0) break;
+      const atHand = held.slice(0, batchLength(held));
+      let length = batcher.untilSwitch(atHand);
+      if (length === 0) {
+        if (this.handsOver && (await batcher.lacksFor(held[0]!))) break;
+        if (this.stopped) return;
+        await this.switchRules(batcher, held[0]!);
+        if (this.stopped) return;
+        length = batcher.untilSwitch(atHand);
+      }
+      const { careful } = this;
+      const messages = atHand.slice(0, careful?.batchLength(atHand, length) ?? length);
       held = held.slice(messages.length);
       const batch = this.read(batcher, messages);
-      const results = await this.actors!.run(batch.turns, batch.clocks);
+      const results = (await careful?.run(batch, messages)) ?? (await this.actors!.run(batch.turns, batch.clocks));
       if (this.stopped) return;
-      const { changes, outputs } = this.gather(state, batch, results);
+      const { changes, outputs } = gather(this.options, state, this.references!, batch, results);
       outputs.push(...batcher.chained(outputs, batch));
+      changes.push(...rules.sweep());
       for (const message of messages) {
-        records.set(message.subject.slice(message.subject.lastIndexOf('.') + 1), message.sequence);
+        records.set(laneOf(message), message.sequence);
         logBytes += message.body.length;
       }
       quiet += 1;
       events += batch.events;
-      const lanes = [...records.keys()].map((lane) => state.lanes.get(lane)!);
-      const isQuiet = changes.length === 0 && outputs.length === 0 && batcher.names.length === 0;
-      if (isQuiet && quiet < QUIET_MAX && !line.wantsCommit) {
+      const isQuiet = changes.length === 0 && outputs.length === 0 && rules.names.length === 0;
+      if (isQuiet && quiet < QUIET_MAX && !line.wantsCommit && careful === undefined) {
+        const lanes = [...records.keys()].map((lane) => state.lanes.get(lane)!);
         line.pass(events, () => this.noteCommitted(lanes));
         events = 0;
       } else {
-        const commit = {
-          incarnation,
-          number: state.commitNumber + 1,
-          opening: false,
-          cursor: state.cursor,
-          processingTime: state.processingTime,
-          lanes,
-          clocks: batcher.clocks,
-          names: batcher.names.splice(0),
-          changes,
-          outputs,
-        };
-        state.commitNumber = commit.number;
-        await line.send(commit, { events, logBytes, records }, () => this.noteCommitted(lanes));
+        await commit(changes, outputs);
         if (this.stopped) return;
-        quiet = 0;
-        events = 0;
-        logBytes = 0;
-        records = new Map();
+      }
+      if (careful !== undefined) {
+        await careful.stored();
+        if (this.stopped) return;
+        if (careful.isOver) this.careful = undefined;
       }
       sweptAt = this.sweep(state, sweptAt);
     }
+    // The next owner need not see again what this one has worked off.
+    if (quiet > 0) await commit([], []);
+    await line.settled();
+  }
+
+  /** What comes next in the shard log; nothing when there never will be more, or the shard is handed over. */
+  private async nextMessages(): Promise<readonly LogMessage[]> {
+    this.isWaiting = true;
+    const messages = await new Promise<readonly LogMessage[] | undefined>((resolve, reject) => {
+      this.endWork = () => resolve(undefined);
+      this.reader!.next().then(resolve, reject);
+    });
+    this.isWaiting = false;
+    return messages ?? [];
+  }
+
+  /** From this message on other rules run. Their actors load what the table has for them. */
+  private async switchRules(batcher: Batcher, message: LogMessage): Promise<void> {
+    const actors = this.actors!;
+    // All of them: one sweep takes what the last has left.
+    actors.sweep(false);
+    actors.sweep(false);
+    await batcher.switchTo(message);
   }
 
   private read(batcher: Batcher, messages: readonly LogMessage[]): Batch {
@@ -208,34 +289,6 @@ export class ShardOwner {
     measures.node.batches += 1;
     measures.node.batchEvents += batch.events;
     return batch;
-  }
-
-  /** Applies what the turns changed and puts what they said in order. */
-  private gather(
-    state: ShardState,
-    batch: Batch,
-    results: readonly TurnResult[],
-  ): { changes: KeyChange[]; outputs: CommitOutput[] } {
-    const started = this.options.ports.clock.monotonic();
-    const said: Said[] = [];
-    for (const { said: spoken } of results) for (const one of spoken) said.push(one);
-    said.sort(compareSaid);
-    // Numbered before changes are taken: some states keep the number of what they said first.
-    const outputs = said.map((one) => outputOf(this.options, state, one));
-    const changes: KeyChange[] = [];
-    for (let i = 0; i < results.length; i += 1) {
-      const { program, key } = batch.turns[i]!;
-      const { changed, fired, wakes, incidents } = results[i]!;
-      this.options.measures.node.timersFired += fired;
-      for (const incident of incidents) noteIncident(this.options, incident, key);
-      if (!changed) continue;
-      const change = withIdentities(results[i]!);
-      if (change.length === 0 && sameWakes(wakes, state.table.wakes(program.keyspace, key))) continue;
-      state.table.apply(program.keyspace, key, change, wakes);
-      changes.push({ keyspace: program.keyspace, key, change, wakes });
-    }
-    this.options.measures.node.busySeconds.commit += (this.options.ports.clock.monotonic() - started) / 1000;
-    return { changes, outputs };
   }
 
   /** Passivates idle actors, by the shard's processing time: no clock of this node decides what is in memory. */
@@ -260,35 +313,21 @@ export class ShardOwner {
 
 /** Batches that changed nothing, after which their cursor is committed all the same. */
 const QUIET_MAX = 64;
-/** Bytes of records in one batch: some thousands of events, so that a commit stays small and other shards get on. */
-const BATCH_BYTES = 256 * 1024;
 /** An actor that no event reached for one to two times this long is passivated. */
 const IDLE_MS = 10_000;
 
 export interface ShardOwnerOptions {
-  readonly ports: { readonly log: FencedLog; readonly clock: Clock; readonly logger: Logger };
+  readonly ports: OwnerPorts;
   readonly shard: number;
   readonly prefix: string;
   readonly subjects: Subjects;
-  readonly rules: RuleSet;
-  /** Whether no event of a source can be older than one before it and still be on time. */
-  readonly inOrder: (source: string) => boolean;
+  readonly versions: RuleVersions;
+  /** Most bytes that the entries of each configured reference may have in the shard, by its name. */
+  readonly references?: ReadonlyMap<string, number>;
   readonly pool: ActorPool;
+  /** Whether an incarnation ended without its process; absent: none did. */
+  readonly survived?: (incarnation: string) => boolean;
   /** Undefined: the shard is not snapshotted. */
   readonly snapshots: ShardSnapshots | undefined;
   readonly measures: Measures;
-}
-
-/** As many messages as make a batch of at most `BATCH_BYTES`, at least one. */
-function batchLength(messages: readonly LogMessage[]): number {
-  let bytes = 0;
-  for (let count = 0; count < messages.length; count += 1) {
-    bytes += messages[count]!.body.length;
-    if (bytes > BATCH_BYTES && count > 0) return count;
-  }
-  return messages.length;
-}
-
-function sameWakes(a: readonly Wake[], b: readonly Wake[]): boolean {
-  return a.length === b.length && a.every((wake) => b.some(({ scope, at }) => scope === wake.scope && at === wake.at));
 }

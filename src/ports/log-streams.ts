@@ -10,9 +10,13 @@ export const LOG_STREAMS = [
   { name: 'MATCH', kinds: ['match', 'side', 'chain'] },
   { name: 'DEAD', kinds: ['dead'] },
   { name: 'REPLAY', kinds: ['replay'] },
+  { name: 'RULES', kinds: ['rules'] },
 ] as const;
 
 export type LogStreamName = (typeof LOG_STREAMS)[number]['name'];
+
+/** Those that a deployment of an older Corral does not have. */
+export const ADDED_LATER: readonly LogStreamName[] = ['REPLAY', 'RULES'];
 
 const streamOfKind = new Map<string, LogStreamName>(
   LOG_STREAMS.flatMap(({ name, kinds }) => kinds.map((kind): [string, LogStreamName] => [kind, name])),

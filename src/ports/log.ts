@@ -57,6 +57,11 @@ export interface EventSource {
   sequenceAt(time: InstantMs): Promise<number>;
   /** @param from the first sequence wanted, at least 1. */
   read(from: number): LogReader;
+  /**
+   * When the message with this sequence was stored; undefined when it is not there, or is none that is read. Absent
+   * where messages cannot become others under the same sequences.
+   */
+  storedAt?(sequence: number): Promise<InstantMs | undefined>;
 }
 
 /** The answer to a fenced append. */
@@ -65,7 +70,14 @@ export type Appended =
   /** The subject's last message is another than expected. Nothing was stored. */
   | { readonly kind: 'refused' }
   /** No answer, or none that can be trusted: it may be stored already, or may still be stored later. */
-  | { readonly kind: 'unknown'; readonly cause: string };
+  | { readonly kind: 'unknown'; readonly cause: string; readonly reason?: UnknownReason };
+
+/**
+ * Why nobody knows what became of an append: no connection; no answer in time; nobody there to answer (no stream, or
+ * JetStream is down); the store has no room; anything else that the server says.
+ */
+export const UNKNOWN_REASONS = ['disconnected', 'noAnswer', 'nobody', 'full', 'other'] as const;
+export type UnknownReason = (typeof UNKNOWN_REASONS)[number];
 
 /**
  * Streams of subjects that each have one writer at a time (protocol.md, P1 to P6). Safe against any number of

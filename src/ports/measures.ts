@@ -1,3 +1,5 @@
+import type { UnknownReason } from './log.ts';
+
 /**
  * What one node has counted, as plain numbers: a hot path adds to a field (1 ns) instead of calling a metrics library
  * (18 to 290 ns), and whoever exposes metrics reads them when asked. Counters only grow; gauges say so.
@@ -16,6 +18,10 @@ export interface SourceMeasures {
   eventsWithoutKey: number;
   /** Dead letters by cause: undecodable, key, time, tooLarge. */
   readonly deadLetters: Map<string, number>;
+  /** How often the source went on although its stream had changed: recreated, purged, lostTail. */
+  readonly streamChanges: Map<string, number>;
+  /** Messages of the stream that were gone then before they were read, at most: some may have been gone anyway. */
+  messagesMissed: number;
   /** Gauge: messages in the stream that the lane has not read yet. */
   pending: number;
   /** Gauge: the lane's watermark in ms since the epoch; -Infinity before the first event. */
@@ -24,6 +30,8 @@ export interface SourceMeasures {
   publishersForgotten: number;
   /** Gauge: 1 while this node runs the source's lane. */
   laneOwned: number;
+  /** Gauge: bytes of events read that wait until shards have acknowledged them; an event counts in each of its shards. */
+  backlogBytes: number;
 }
 
 export interface RuleMeasures {
@@ -33,7 +41,11 @@ export interface RuleMeasures {
   late: number;
   /** Events and timers on which the rule threw. */
   failures: number;
+  /** Events and times that the rule was not shown any more, because they had ended the process twice. */
+  parked: number;
   expressionsFailed: number;
+  /** What became of sending matches to the rule's `to`: stored, duplicate, sent, failed. */
+  readonly forwards: Map<string, number>;
   /** What the rule's `throttle` and `dedupe` left out, by which of them. */
   readonly heldBack: Map<string, number>;
   /** By limit. */
@@ -62,6 +74,10 @@ export type Stage = (typeof STAGES)[number];
 export interface NodeMeasures {
   /** Fenced appends by answer, over lanes, journals and relays. */
   readonly appends: { stored: number; refused: number; unknown: number };
+  /** Of those without an answer to rely on, how many for which reason. */
+  readonly appendsUnknown: Record<UnknownReason, number>;
+  /** Gauge: bytes of committed outputs that wait for the match stream to acknowledge them. */
+  relayBacklogBytes: number;
   batches: number;
   batchEvents: number;
   /** Events of shard logs whose consequences are committed. An event that goes to several shards counts in each. */
@@ -88,17 +104,39 @@ export interface NodeMeasures {
   keys: number;
   stateBytes: number;
   shardsOwned: number;
+  /** Shards that work carefully, because their last owners ended without getting on. */
+  shardsCareful: number;
   timersPending: number;
   timersFired: number;
   leaseRenewals: number;
+  /** Gauge: matches that wait for a subject that their rule names with `to`. */
+  forwardsWaiting: number;
   /** Busy seconds per stage of this process; the rest of wall time is idle or waiting. */
   readonly busySeconds: Record<Stage, number>;
+  /** Keys whose state of rules that do not run any more was dropped. */
+  ruleStateDroppedKeys: number;
+  /** Events that a rule should have seen, but its code is not on this node; counted per rule. */
+  ruleEventsUnseen: number;
+  /** Gauges: number of the rule version that this node runs (0 = none), and of the newest there is (0 = not known yet). */
+  rulesOwn: number;
+  rulesActive: number;
   /** Seconds a lane waited because shards, journal or match stream were behind. */
   backpressuredSeconds: number;
+}
+
+export interface ReferenceMeasures {
+  /** Gauge: entries, as the shard of this node has them that has most. */
+  entries: number;
+  /** Gauge: bytes of keys and values, over all shards of this node: each has a copy of its own. */
+  bytes: number;
+  /** Entries kept out because the reference would have got too large. Counted where the first shard is. */
+  refused: number;
 }
 
 export interface Measures {
   readonly node: NodeMeasures;
   readonly sources: ReadonlyMap<string, SourceMeasures>;
-  readonly rules: ReadonlyMap<string, RuleMeasures>;
+  /** Rules of other versions of the rules are added when they come to run. */
+  readonly rules: Map<string, RuleMeasures>;
+  readonly references: ReadonlyMap<string, ReferenceMeasures>;
 }

@@ -26,6 +26,8 @@ export function decideRestart({ code, retry }: Failure, restarts: number): Direc
     case 'SUPERSEDED':
     // The shard log lost acknowledged records; the lane derives them again from the source.
     case 'LOG_LOST_TAIL':
+    // The source's stream has changed; beginning again, the lane sees how, and stays down or goes on as configured.
+    case 'SOURCE_DISTURBED':
       return { kind: 'restart', delayMs: delay(restarts) };
     // What lies in a stream does not repair itself.
     case 'JOURNAL_CORRUPT':
@@ -33,9 +35,12 @@ export function decideRestart({ code, retry }: Failure, restarts: number): Direc
     case 'PAGE_MISSING':
     case 'SHARD_LOG_CORRUPT':
     case 'SOURCE_RECREATED':
+    case 'SOURCE_PURGED':
+    case 'SOURCE_LOST_TAIL':
     case 'SHARDS_CHANGED':
     case 'FOREIGN_OUTPUT':
     case 'STREAM_CHANGED':
+    case 'RULE_VERSION_MISSING':
       return { kind: 'stayDown' };
     // A source that does not exist yet may be created; until then the node is not ready and says why.
     case 'STREAM_GONE':

@@ -207,6 +207,32 @@ t.test('a state of an unknown format is refused with the way out', async (t) => 
   t.throws(() => behaviour.load(new Map([[0, Uint8Array.of(1, 0, 9)]]), 'key'), { code: 'PATTERN_STATE_UNREADABLE' });
 });
 
+t.test('an event that is damaged where nobody looked while loading is told as what it is', async (t) => {
+  const behaviour = behaviourOf(patternOf([begin('a'), followedBy('b')]));
+  const state = behaviour.create('key');
+  const output = collector();
+  const [event] = eventsFrom('a@1');
+  behaviour.onEvent(state, { ...event!, id: 'an id of its own', data: { text: 'some text' } }, output);
+  const cells = new Map<number, Uint8Array>();
+  behaviour.save(state, { put: (cell, bytes) => void cells.set(cell, bytes), remove: () => undefined });
+  const whole = cells.get(0)!;
+  let unreadable = 0;
+  for (let at = 1; at < whole.length; at++) {
+    for (const value of [0, 127, 255]) {
+      const damaged = Uint8Array.from(whole);
+      damaged[at] = value;
+      try {
+        const loaded = behaviour.load(new Map([[0, damaged]]), 'key');
+        for (const run of loaded.runs) if (run.node.event.id === '' || run.node.event.data === null) continue;
+      } catch (error) {
+        t.match(error, { code: 'PATTERN_STATE_UNREADABLE' }, `byte ${at} as ${value}`);
+        unreadable++;
+      }
+    }
+  }
+  t.ok(unreadable > 10, `${unreadable} of ${3 * (whole.length - 1)} damages show`);
+});
+
 t.test(
   'an emission has the events per step in order of first use, at most 100 references, and the true count',
   async (t) => {

@@ -6,7 +6,9 @@ import { instant } from '../../src/core/time/units.ts';
 import type { Corral } from '../../src/corral.ts';
 import { iterableSource } from '../../src/memory/iterable-source.ts';
 import type { LogMessage } from '../../src/ports/log.ts';
+import type { Outbox } from '../../src/ports/outbox.ts';
 import { memoryNode, messagesOf } from '../support/memory-node.ts';
+import { bucketOf } from '../support/reference-world.ts';
 import { rulesOf } from '../support/rules-of.ts';
 import { durationText, IS_RULE, type Outcome, type Timeline, type TimelineEvent } from './timeline.ts';
 
@@ -21,8 +23,24 @@ export async function runTimeline(timeline: Timeline): Promise<readonly Outcome[
   const sources = new Map(
     [...messages].map(([name, events]) => [name, iterableSource(once(events), () => instant(0))]),
   );
+  const sent: Outcome[] = [];
+  const outbox: Outbox = {
+    async publish(subject, _id, _body, acknowledged) {
+      sent.push({ label: 'sent', text: subject, details: {} });
+      return acknowledged ? { kind: 'stored', duplicate: false } : { kind: 'sent' };
+    },
+  };
+  const looked = [...new Set(rules.rules.flatMap(({ references }) => references))];
+  const references = new Map(looked.map((name) => [name, iterableSource(entriesOf(name, timeline), () => instant(0))]));
   const node = memoryNode(rules, sources, {
-    settings: { sources: names.map((name) => settingsOf(name, timeline)), shards: 1 },
+    ports: { outbox, references },
+    settings: {
+      sources: names.map((name) => settingsOf(name, timeline)),
+      references: looked.map((name) => bucketOf(name)),
+      // Entries are there before the events, as in any run over inputs that end.
+      finite: looked.length > 0,
+      shards: 1,
+    },
   });
   node.corral.start();
   await Promise.race([node.corral.finished, node.corral.failed]);
@@ -34,8 +52,15 @@ export async function runTimeline(timeline: Timeline): Promise<readonly Outcome[
     ...matches.map((message) => said(undefined, message)),
     ...sides.map((message) => said(message.subject.split('.')[3]!, message)),
     ...letters.flatMap((message) => dead(message, messages)),
+    ...sent,
     ...counted(node.corral, timeline),
   ];
+}
+
+async function* entriesOf(name: string, { entries }: Timeline) {
+  yield entries
+    .filter(({ reference }) => reference === name)
+    .map(({ key, value }) => ({ subject: `$KV.${name}.${key}`, body: Buffer.from(JSON.stringify(value)) }));
 }
 
 /** Where a rule reads several sources, each event says whose it is. */

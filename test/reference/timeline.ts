@@ -7,6 +7,7 @@ import { parseDuration } from '../../src/core/time/parse-duration.ts';
  *
  *     # a second login does not match
  *     source: {disorder: 5s}
+ *     reference: customers/ann{tier: gold}
  *     events: Failed1@0s  Login1{ip: "::1"}@5s  …@1m
  *     match:  Failed1 Login1 @5s
  *     emit:   {user: ann}
@@ -23,8 +24,16 @@ export interface Timeline {
   readonly rule: string;
   /** Fields of the source as YAML; empty when the line is absent. */
   readonly source: string;
+  /** Entries that rules look up, there before the first event. */
+  readonly entries: readonly TimelineEntry[];
   readonly events: readonly TimelineEvent[];
   readonly outcomes: readonly Outcome[];
+}
+
+export interface TimelineEntry {
+  readonly reference: string;
+  readonly key: string;
+  readonly value: unknown;
 }
 
 export interface TimelineEvent {
@@ -89,6 +98,7 @@ function timelineOf(page: string, line: number, block: string, rule: string): Ti
   const wrong = (what: string): Error => new Error(`${page}:${line}: ${what}`);
   const title: string[] = [];
   let source = '';
+  let entries: readonly TimelineEntry[] = [];
   let events: readonly TimelineEvent[] = [];
   const outcomes: { label: string; text: string; details: Record<string, unknown> }[] = [];
   for (const written of block.trimEnd().replaceAll(/\n\s+/g, ' ').split('\n')) {
@@ -100,6 +110,7 @@ function timelineOf(page: string, line: number, block: string, rule: string): Ti
     const [, label, value] = /^([\w.]+): +(.*)$/.exec(written) ?? [];
     if (label === undefined || value === undefined) throw wrong(`no line of a timeline: ${written}`);
     if (label === 'source') source = value;
+    else if (label === 'reference') entries = entriesOf(value, wrong);
     else if (label === 'events') events = eventsOf(value, wrong);
     else if (/^(emit|key|suppressed)\b/.test(label)) {
       const outcome = outcomes.at(-1);
@@ -109,13 +120,38 @@ function timelineOf(page: string, line: number, block: string, rule: string): Ti
     else if (outcomes.some((other) => other.label === label)) throw wrong(`${label} both is and is none`);
   }
   if (events.length === 0) throw wrong('a timeline without events');
-  if (!/^\w+: /m.test(block.replaceAll(/^(events|source|emit|key|suppressed)\b.*$/gm, '')))
+  if (!/^\w+: /m.test(block.replaceAll(/^(events|source|reference|emit|key|suppressed)\b.*$/gm, '')))
     throw wrong('a timeline without an outcome: write `match: none` when nothing comes of it');
-  return { page, line, title: title.join(' ') || block.trim().split('\n')[0]!, rule, source, events, outcomes };
+  return {
+    page,
+    line,
+    title: title.join(' ') || block.trim().split('\n')[0]!,
+    rule,
+    source,
+    entries,
+    events,
+    outcomes,
+  };
 }
 
 const EVENT = /\s*(?:(\w+)\/)?(…|[A-Za-z]+\d*)/y;
 const TIME = /@(\w+)(?=\s|$)/y;
+
+const ENTRY = /\s*(\w+)\/([\w.-]+)/y;
+
+function entriesOf(text: string, wrong: (what: string) => Error): readonly TimelineEntry[] {
+  const entries: TimelineEntry[] = [];
+  for (let at = 0; at < text.trimEnd().length; ) {
+    ENTRY.lastIndex = at;
+    const [, reference, key] = ENTRY.exec(text) ?? [];
+    if (reference === undefined || key === undefined)
+      throw wrong(`no entry such as customers/ann{…}: ${text.slice(at)}`);
+    const braces = bracesAt(text, ENTRY.lastIndex);
+    at = ENTRY.lastIndex + braces.length;
+    entries.push({ reference, key, value: parse(braces) });
+  }
+  return entries;
+}
 
 function eventsOf(text: string, wrong: (what: string) => Error): readonly TimelineEvent[] {
   const events: TimelineEvent[] = [];

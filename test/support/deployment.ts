@@ -30,7 +30,8 @@ export interface Deployment {
   /** Path of the configuration. */
   readonly config: string;
   createStream(name: string, subject: string): Promise<void>;
-  serve(): Serving;
+  /** @param args further arguments of the command */
+  serve(...args: string[]): Serving;
   /** Matches in the match stream; 0 as long as no node has made it. */
   storedCount(): Promise<number>;
   storedMatches(): Promise<MatchOutput[]>;
@@ -69,8 +70,10 @@ export async function deploy(t: Teardown, server: TestServer, settings: object):
       );
       if (data === undefined) throw new Error(cause);
     },
-    serve() {
-      const child = spawn(process.execPath, [MAIN, 'serve', '--config', config], { stdio: ['ignore', 'pipe', 'pipe'] });
+    serve(...args) {
+      const child = spawn(process.execPath, [MAIN, 'serve', '--config', config, ...args], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
       let log = '';
       running.add(child);
       child.once('exit', () => running.delete(child));

@@ -9,6 +9,7 @@ import { systemClock } from '../../system/system-clock.ts';
 import { embedded } from '../replay/embedded.ts';
 import { inputSource } from '../replay/inputs.ts';
 import { OutputPrinter } from '../replay/print-outputs.ts';
+import { referenceSourceOf } from '../replay/references.ts';
 import type { Replay } from '../replay/settings.ts';
 
 /**
@@ -58,7 +59,10 @@ async function run(replay: Replay, now: InstantMs, { shards, actorsMax, lines }:
   );
   // What is idle is told by a clock; here every source has its end instead.
   const sources = replay.sources.map((source) => ({ ...source, idleAfter: duration(Number.POSITIVE_INFINITY) }));
-  const options = { inputs, log, logger: SILENT, shards, actorsMax, atEnd: 'close' } as const;
+  const references = new Map(
+    replay.references.map((input) => [input.settings.name, referenceSourceOf(input, fail)] as const),
+  );
+  const options = { inputs, references, log, logger: SILENT, shards, actorsMax, atEnd: 'close' } as const;
   const corral = embedded({ ...replay, sources }, options);
   const said: Said[] = [];
   const { allMatches, allSides, output } = subjects(replay.prefix);

@@ -1,6 +1,7 @@
 import { parseDeadLetterId } from '../../core/events/dead-letter-id.ts';
 import type { SourceMessage } from '../../core/events/decoded.ts';
 import { decodeLaneStart } from '../../core/shards/lane-start.ts';
+import { Numbering } from '../../core/shards/numbering.ts';
 import type { Subjects } from '../../core/shards/subjects.ts';
 import { allStreams, storedMessage } from '../../nats/inspect.ts';
 import type { NatsLink } from '../../nats/link.ts';
@@ -49,7 +50,7 @@ async function fromSource({ letter }: FoundLetter, { link, log, subjects }: Plac
   const start = await log.last(subjects.laneStart(source));
   if (start === undefined) return { kind: 'gone', why: `No lane has read the source ${source} in this deployment.` };
   // A letter of a rule does not name the stream, and a name may since be another stream's; the creation is neither's.
-  const { created } = decodeLaneStart(start.body);
+  const { created, renumberings } = decodeLaneStart(start.body);
   const stream = (await allStreams(link)).find((one) => one.created === created);
   if (stream === undefined) {
     return {
@@ -57,8 +58,13 @@ async function fromSource({ letter }: FoundLetter, { link, log, subjects }: Plac
       why: `The stream of the source ${source} is gone or was made anew${letter.stream && ` (it was ${letter.stream})`}. Publish the event again.`,
     };
   }
-  const message = await storedMessage(link, stream.name, { seq: sequence });
-  if (message !== undefined) return { kind: 'found', message, from: `stream ${stream.name}` };
+  const numbering = new Numbering(renumberings);
+  const stored = numbering.streamSequence(sequence);
+  // A message that the stream had before it was made anew, or lost its tail, has no sequence in it any more.
+  const holds = stored > 0 && numbering.laneNumber(stored) === sequence;
+  const message = holds ? await storedMessage(link, stream.name, { seq: stored }) : undefined;
+  // Its place is the lane's: the events that come of it have the numbers that they had.
+  if (message !== undefined) return { kind: 'found', message: { ...message, sequence }, from: `stream ${stream.name}` };
   return {
     kind: 'gone',
     why: `Stream ${stream.name} no longer holds message ${sequence}; it begins at ${stream.firstSequence}. Publish the event again.`,

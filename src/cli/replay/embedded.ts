@@ -13,21 +13,25 @@ const LEASE_TTL = duration(3_600_000);
 
 export interface EmbeddedOptions extends Pick<Settings, 'shards' | 'atEnd'> {
   readonly inputs: ReadonlyMap<string, EventSource>;
+  /** What rules look up, by name of the reference. */
+  readonly references: ReadonlyMap<string, EventSource>;
   readonly log: FencedLog;
   readonly logger: Logger;
   readonly actorsMax?: number;
 }
 
 /** One node over inputs that end, in memory: the assembly that serves a deployment, over other ports. */
-export function embedded({ prefix, rules, sources }: Replay, options: EmbeddedOptions): Corral {
-  const { inputs, log, logger, shards, atEnd, actorsMax = DEFAULTS.actorsMax } = options;
+export function embedded(replay: Replay, options: EmbeddedOptions): Corral {
+  const { prefix, rules, sources } = replay;
+  const { inputs, references, log, logger, shards, atEnd, actorsMax = DEFAULTS.actorsMax } = options;
   return createCorral(
-    { sources: inputs, log, leases: new MemoryLeases(), clock: systemClock, random: systemRandom, logger },
+    { sources: inputs, references, log, leases: new MemoryLeases(), clock: systemClock, random: systemRandom, logger },
     {
       prefix,
       node: 'replay',
       shards,
       sources,
+      references: replay.references.map(({ settings }) => settings),
       rules,
       leaseTtl: LEASE_TTL,
       heartbeat: DEFAULTS.heartbeat,

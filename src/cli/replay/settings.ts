@@ -11,10 +11,12 @@ import type { Problem } from '../../core/rules/problem.ts';
 import type { RuleSet } from '../../core/rules/rule-set.ts';
 import { loadRules } from '../load-rules.ts';
 import { assignInputs, type SourceInput } from './inputs.ts';
+import { assignReferences, type ReferenceInput } from './references.ts';
 
 /** Flags of `corral replay` that say what is replayed. */
 export interface ReplayFlags {
   readonly events: readonly string[];
+  readonly reference?: readonly string[];
   readonly config?: string;
   readonly time?: string;
   readonly type?: string;
@@ -32,6 +34,8 @@ export interface Replay {
   readonly warnings: readonly Problem[];
   readonly sources: readonly SourceSettings[];
   readonly inputs: readonly SourceInput[];
+  /** What the rules look up. */
+  readonly references: readonly ReferenceInput[];
 }
 
 export type ResolvedReplay =
@@ -64,6 +68,7 @@ export async function resolveReplay(patterns: readonly string[], flags: ReplayFl
   }
   const rules = await loadRules(files, {
     sources: loaded?.config.sources.map(({ name }) => name),
+    references: loaded?.config.references.map(({ name }) => name),
     limits: loaded?.config.limits,
   });
   const problems: Problem[] = rules.ok ? [] : [...rules.problems];
@@ -81,7 +86,13 @@ export async function resolveReplay(patterns: readonly string[], flags: ReplayFl
   );
   problems.push(...configProblems([...once.values()]));
   const assigned = assignInputs(flags.events, needed);
-  if (rules.ok) problems.push(...assigned.problems);
+  const lookedUp = rules.ok ? [...new Set(rules.ruleSet.rules.flatMap(({ references }) => references))].sort() : [];
+  const { references, problems: unassigned } = assignReferences(
+    flags.reference ?? [],
+    lookedUp,
+    loaded?.config.references ?? [],
+  );
+  if (rules.ok) problems.push(...assigned.problems, ...unassigned);
   if (problems.length > 0 || !rules.ok) return { ok: false, problems };
   return {
     ok: true,
@@ -91,6 +102,7 @@ export async function resolveReplay(patterns: readonly string[], flags: ReplayFl
       warnings: rules.warnings,
       sources: sources.map((source) => ({ ...source, start: { kind: 'beginning' } })),
       inputs: assigned.inputs,
+      references,
     },
   };
 }

@@ -1,19 +1,22 @@
 import type { Config } from '../../config.ts';
 import type { RuleSet } from '../../core/rules/rule-set.ts';
 import { DEFAULT_SNAPSHOTS } from '../../core/shards/snapshot-decision.ts';
-import { type Corral, createCorral } from '../../corral.ts';
+import { type Corral, createCorral, type Settings } from '../../corral.ts';
 import { startHttp } from '../../http/http-server.ts';
 import { metricsRegistry } from '../../http/metrics.ts';
 import { connectNats } from '../../nats/connect.ts';
 import type { NatsLink } from '../../nats/link.ts';
 import { openNatsLeases } from '../../nats/nats-leases.ts';
 import { openNatsLog } from '../../nats/nats-log.ts';
+import { natsOutbox } from '../../nats/nats-outbox.ts';
 import { natsSource } from '../../nats/nats-source.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Measures } from '../../ports/measures.ts';
+import type { TurnWatch } from '../../ports/turn-watch.ts';
 import { systemClock } from '../../system/system-clock.ts';
 import { systemRandom } from '../../system/system-random.ts';
 import { VERSION } from '../version.ts';
+import { sayCopies } from './say-copies.ts';
 
 /** A node as a process runs it. */
 export interface RunningNode {
@@ -35,9 +38,12 @@ export interface RunningNode {
 export interface NodeOptions {
   readonly config: Config;
   readonly rules: RuleSet;
+  /** Absent: they are version 1 for ever, for a deployment that always has the same. */
+  readonly registry?: Settings['registry'];
   /** Unique among the living nodes. */
   readonly node: string;
   readonly logger: Logger;
+  readonly watch: TurnWatch;
 }
 
 /**
@@ -45,9 +51,12 @@ export interface NodeOptions {
  * connection; then streams and leases; then the assembly. Resolves when the pages can be read.
  * @throws {HttpListenError}
  */
-export async function startNode({ config, rules, node, logger }: NodeOptions): Promise<RunningNode> {
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const { config, rules, registry, node, logger, watch } = options;
   let phase: string | undefined = 'the node is connecting to NATS';
   let trouble: string | undefined;
+  /** Troubles logged since all was well: many readers find the same one in turn, each in its own words. */
+  const told = new Set<string>();
   let link: NatsLink | undefined;
   let corral: Corral | undefined;
   let stopping: Promise<void> | undefined;
@@ -82,8 +91,13 @@ export async function startNode({ config, rules, node, logger }: NodeOptions): P
       signal: abort.signal,
       onStatus: (status) => {
         if (status.trouble !== trouble && stopping === undefined) {
-          if (status.trouble !== undefined) logger.warn({}, status.trouble);
-          else logger.info({}, 'connected to NATS');
+          if (status.trouble === undefined) {
+            logger.info({}, link === undefined ? 'connected to NATS' : 'NATS works again');
+            told.clear();
+          } else if (!told.has(status.trouble)) {
+            logger.warn({}, status.trouble);
+            told.add(status.trouble);
+          }
         }
         trouble = status.trouble;
       },
@@ -93,17 +107,26 @@ export async function startNode({ config, rules, node, logger }: NodeOptions): P
     const { prefix, streams } = config;
     const log = await openNatsLog(link, { prefix, ...streams });
     const leases = await openNatsLeases(link, { prefix, replicas: streams.replicas });
+    await sayCopies(link, prefix, config.sources, logger);
     const opened = link;
     const sources = new Map(config.sources.map((source) => [source.name, natsSource(opened, source)]));
+    const references = new Map(
+      config.references.map((one) => [one.name, natsSource(opened, { ...one, onlyNewest: true })]),
+    );
     if (abort.signal.aborted) return;
     corral = createCorral(
-      { sources, log, leases, clock: systemClock, random: systemRandom, logger },
+      {
+        ...{ sources, references, log, leases, clock: systemClock, random: systemRandom, logger, watch },
+        outbox: natsOutbox(link),
+      },
       {
         prefix,
         node,
         shards: config.shards,
         sources: config.sources,
+        references: config.references,
         rules,
+        ...(registry === undefined ? {} : { registry }),
         leaseTtl: config.lease.ttl,
         heartbeat: config.heartbeat,
         actorsMax: config.actorsMax,
@@ -113,6 +136,9 @@ export async function startNode({ config, rules, node, logger }: NodeOptions): P
         snapshots: DEFAULT_SNAPSHOTS,
       },
     );
+    corral.failed.catch((error: { readonly code?: unknown }) => {
+      if (error.code === 'RULES_INCOMPATIBLE') fail(error);
+    });
     corral.start();
     phase = undefined;
   }

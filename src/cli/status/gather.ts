@@ -1,8 +1,11 @@
-import { decodeLaneStart } from '../../core/shards/lane-start.ts';
+import { readMarks } from '../../core/rules/rule-mark.ts';
+import { decodeLaneStart, type LaneStart } from '../../core/shards/lane-start.ts';
+import { Numbering } from '../../core/shards/numbering.ts';
 import { decodeRecord } from '../../core/shards/record.ts';
 import { replayedSource, type Subjects, subjects } from '../../core/shards/subjects.ts';
 import { BEGINNING, type InstantMs, instant } from '../../core/time/units.ts';
 import { committedCursor } from '../../journal/committed-cursor.ts';
+import { RuleRegistry } from '../../journal/rule-registry.ts';
 import {
   accountUse,
   ahead,
@@ -17,7 +20,7 @@ import { attachNatsLog } from '../../nats/nats-log.ts';
 import { natsSource } from '../../nats/nats-source.ts';
 import { logStreamName } from '../../nats/stream-setup.ts';
 import type { FencedLog } from '../../ports/log.ts';
-import { LOG_STREAMS, type LogStreamName } from '../../ports/log-streams.ts';
+import { ADDED_LATER, LOG_STREAMS, type LogStreamName } from '../../ports/log-streams.ts';
 import { Catalog } from '../dead-letters/catalog.ts';
 import type { Holder, LaneStatus, RuleStatus, ShardStatus, Status } from './status.ts';
 
@@ -33,20 +36,26 @@ export async function gatherStatus(link: NatsLink, prefix: string, leaseTtlMs: n
   const missing = own.filter((name) => !found.some((stream) => stream.name === name));
   const base = { prefix, server: link.serverVersion, streams: found, missing, disk: await accountUse(link) };
   const [anyStream] = found;
-  // Decisions have a stream of their own since dead letters can be replayed; without the others there is no deployment.
-  if (anyStream === undefined || missing.some((name) => name !== logStreamName(prefix, 'REPLAY'))) {
+  const later = ADDED_LATER.map((name) => logStreamName(prefix, name));
+  // Without the others there is no deployment.
+  if (anyStream === undefined || missing.some((name) => !later.includes(name))) {
     return { ...base, at: undefined, nodes: [], shards: [], lanes: [], rules: [], deadLetters: NO_LETTERS };
   }
   const log = await attachNatsLog(link, prefix);
   const at = (await ahead(link, anyStream.name, undefined, 1))!.serverTime;
   const gathering: Gathering = { link, log, names, prefix, streams, at };
-  const holders = holdersOf((await storedLeases(link, prefix)) ?? [], at, leaseTtlMs);
+  const leases = (await storedLeases(link, prefix)) ?? [];
+  const marks = readMarks(leases);
+  const holders = holdersOf(leases, at, leaseTtlMs);
   const [lanes, shards] = await lanesAndShards(gathering, holders);
   const deadLetters = await newDeadLetters(gathering);
   return {
     ...base,
     at,
-    nodes: [...holders].flatMap(([name, holder]) => (name.startsWith('node.') ? [holder] : [])),
+    nodes: [...holders].flatMap(([name, holder]) =>
+      name.startsWith(NODE_LEASES) ? [{ ...holder, rules: marks.get(holder.node) }] : [],
+    ),
+    activeRules: (await new RuleRegistry(log, names.ruleVersions).read()).newest?.number,
     lanes,
     shards,
     rules: await rulesOf(gathering, deadLetters.byRule),
@@ -65,11 +74,18 @@ interface Gathering {
 
 const streamOf = ({ prefix }: Gathering, name: LogStreamName): string => logStreamName(prefix, name);
 
+const NODE_LEASES = 'node.';
+
+/** A node renews its own lease alone; the others name their holder, and stand as long as that lives. */
 function holdersOf(leases: readonly StoredLease[], at: InstantMs, ttlMs: number): ReadonlyMap<string, Holder> {
+  const written = new Map(leases.map((lease) => [lease.name, lease.written]));
   return new Map(
-    leases.map(({ name, holder, written }) => {
-      const seenMs = Math.max(0, at - written);
-      return [name, { node: holder, seenMs, alive: seenMs <= ttlMs }];
+    leases.map((lease) => {
+      const { name, holder } = lease;
+      const node = name.startsWith(NODE_LEASES) ? name.slice(NODE_LEASES.length) : holder;
+      const renewed = written.get(NODE_LEASES + node);
+      const seenMs = Math.max(0, at - (renewed ?? lease.written));
+      return [name, { node, seenMs, alive: renewed !== undefined && seenMs <= ttlMs }];
     }),
   );
 }
@@ -85,10 +101,10 @@ async function lanesAndShards(
   for (const subject of starts.sort()) {
     const start = await log.last(subject);
     if (start === undefined) continue;
-    const { seq, created, shards } = decodeLaneStart(start.body);
-    count = Math.max(count, shards);
+    const stored = decodeLaneStart(start.body);
+    count = Math.max(count, stored.shards);
     const lane = subject.slice(`${prefix}.lane.`.length);
-    lanes.push(await laneStatus(gathering, lane, { seq, created, shards }, holders.get(`lane.${lane}`)));
+    lanes.push(await laneStatus(gathering, lane, stored, holders.get(`lane.${lane}`)));
   }
   const shards = await inTurns(count, (shard) => shardStatus(gathering, shard, holders.get(`shard.${shard}`)));
   return [lanes, shards];
@@ -97,17 +113,19 @@ async function lanesAndShards(
 async function laneStatus(
   { link, log, names, streams, at }: Gathering,
   lane: string,
-  start: { readonly seq: number; readonly created: string; readonly shards: number },
+  start: LaneStart,
   owner: Holder | undefined,
 ): Promise<LaneStatus> {
-  let position = Number.POSITIVE_INFINITY;
+  let number = Number.POSITIVE_INFINITY;
   let watermark: InstantMs = BEGINNING;
   await inTurns(start.shards, async (shard) => {
     const end = await log.last(names.shardLog(shard, lane));
     const record = end && decodeRecord(end.body);
-    position = Math.min(position, record?.upto.seq ?? start.seq);
+    number = Math.min(number, record?.upto.seq ?? start.seq);
     if (record !== undefined && record.watermark > watermark) watermark = record.watermark;
   });
+  const numbering = new Numbering(start.renumberings);
+  const position = numbering.streamSequence(number);
   const stream = streams.find(({ created }) => created === start.created);
   const source = replayedSource(lane);
   const filter = source === undefined ? undefined : names.decisionsOf(source);
@@ -117,6 +135,7 @@ async function laneStatus(
     owner,
     stream: stream?.name,
     position,
+    countsOn: numbering.laneNumber(position + 1) - (position + 1),
     pending: rest?.messages,
     watermark: Number.isFinite(watermark) ? watermark : undefined,
     watermarkAgeMs: Number.isFinite(watermark) ? at - watermark : undefined,

@@ -16,6 +16,7 @@ export function statusText(status: Status, paint: Paint, everyShard: boolean): r
     lines.push('', paint.bold(title), paint.dim(titles!), ...rest);
   };
   section('nodes', NODES, nodeRows(status));
+  if (status.activeRules !== undefined) lines.push('', `active version of the rules: ${status.activeRules}`);
   lines.push('', ...shardLines(status));
   if (everyShard)
     section(
@@ -55,6 +56,7 @@ export function statusText(status: Status, paint: Paint, everyShard: boolean): r
 const NODES: readonly Column[] = [
   { title: 'node', flexible: true },
   { title: 'renewed', right: true },
+  { title: 'rules', right: true },
   { title: 'shards', right: true },
   { title: 'lanes', flexible: true },
 ];
@@ -87,9 +89,10 @@ const STREAMS: readonly Column[] = [
 ];
 
 function nodeRows({ nodes, shards, lanes }: Status): readonly (readonly string[])[] {
-  return nodes.map(({ node, seenMs, alive }) => [
+  return nodes.map(({ node, seenMs, alive, rules }) => [
     node,
     alive ? `${elapsed(seenMs)} ago` : `expired, ${elapsed(seenMs)} ago`,
+    rules === undefined ? '' : `${rules.number === 0 ? 'none' : rules.number}${rules.waits ? ', waits' : ''}`,
     `${shards.filter(({ owner }) => owner?.node === node).length}`,
     lanes
       .filter(({ owner }) => owner?.node === node)
@@ -115,11 +118,11 @@ function shardLines({ shards }: Status): readonly string[] {
 }
 
 function laneRows({ lanes }: Status): readonly (readonly string[])[] {
-  return lanes.map(({ lane, stream, owner, position, pending, watermark, watermarkAgeMs }) => [
+  return lanes.map(({ lane, stream, owner, position, countsOn, pending, watermark, watermarkAgeMs }) => [
     lane,
     stream ?? '?',
     holder(owner),
-    `${position}`,
+    countsOn === 0 ? `${position}` : `${position} (+${countsOn})`,
     count(pending),
     watermark === undefined ? 'none yet' : formatInstant(watermark).slice(0, 19).replace('T', ' '),
     watermarkAgeMs === undefined ? '' : elapsed(watermarkAgeMs),

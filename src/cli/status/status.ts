@@ -1,3 +1,4 @@
+import type { RuleMark } from '../../core/rules/rule-mark.ts';
 import type { InstantMs } from '../../core/time/units.ts';
 import type { AccountUse, StreamDetails } from '../../nats/inspect.ts';
 
@@ -9,6 +10,8 @@ export interface Status {
   /** By the server's clock; undefined when there is no deployment. */
   readonly at: InstantMs | undefined;
   readonly nodes: readonly Holder[];
+  /** Number of the newest version of the rules, which is the active one; absent when there is none. */
+  readonly activeRules?: number | undefined;
   readonly shards: readonly ShardStatus[];
   readonly lanes: readonly LaneStatus[];
   readonly rules: readonly RuleStatus[];
@@ -28,6 +31,8 @@ export interface Status {
 /** Whoever holds a lease. */
 export interface Holder {
   readonly node: string;
+  /** Version of the rules that a node was given; absent for other leases, and nodes that have not said it. */
+  readonly rules?: RuleMark | undefined;
   /** Since the lease was last renewed. */
   readonly seenMs: number;
   /** False once the lease has expired, so that others may take it. */
@@ -46,8 +51,10 @@ export interface LaneStatus {
   readonly owner: Holder | undefined;
   /** The source's stream; undefined when it is gone or was made anew. */
   readonly stream: string | undefined;
-  /** Everything up to this sequence is in the shard logs. */
+  /** Everything up to this sequence of the stream is in the shard logs. */
   readonly position: number;
+  /** What is added to the stream's sequences in matches and dead letters, since it has used some of them twice. */
+  readonly countsOn: number;
   /** Messages of the stream beyond it, those that the source's filter leaves out included. */
   readonly pending: number | undefined;
   readonly watermark: InstantMs | undefined;

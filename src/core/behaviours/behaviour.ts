@@ -67,7 +67,9 @@ export type Incident =
   /** An emission or an event was left out because the rule asks for that. */
   | { readonly kind: 'heldBack'; readonly by: 'throttle' | 'dedupeEvents' | 'dedupeMatches' }
   /** The rule threw on an event or timer. */
-  | { readonly kind: 'failed'; readonly message: string };
+  | { readonly kind: 'failed'; readonly message: string }
+  /** The rule was not shown an event or time that had ended the process twice. */
+  | { readonly kind: 'killed'; readonly message: string };
 
 /** Where a behaviour puts what it has to say, in the order it happens. */
 export interface Output {

@@ -4,6 +4,7 @@ import { readCells, writeCell } from '../shards/cells.ts';
 import type { Wake } from '../shards/wake.ts';
 import { BEGINNING, type InstantMs } from '../time/units.ts';
 import type { CellWriter, Emission, EventRef, Incident, Output, StepEvents } from './behaviour.ts';
+import { CallParked, type Care, TrialOver } from './care.ts';
 import type { KeyStep } from './key-step.ts';
 import type { KeyspaceProgram } from './keyspace-program.ts';
 import { type Dropped, EVENT, type RuleIncident, type Said } from './said.ts';
@@ -26,6 +27,12 @@ export class Desk implements Output, CellWriter {
   processingTime: InstantMs = BEGINNING;
   /** Timers that fired in this turn. */
   fired = 0;
+  /** Set while a turn is run with care. */
+  care: Care | undefined;
+  /** Calls that the turn has made. */
+  private calls = 0;
+  /** Whether cells of rules that are gone were removed. */
+  private hasLetGo = false;
   private readonly packed: PackedOf;
   private key!: KeyStep;
   private program!: KeyspaceProgram;
@@ -48,6 +55,8 @@ export class Desk implements Output, CellWriter {
     this.touched.length = 0;
     this.changed = false;
     this.fired = 0;
+    this.calls = 0;
+    this.hasLetGo = false;
     this.writer.reset();
     this.said = NO_SAID;
     this.incidents = NO_INCIDENTS;
@@ -58,6 +67,14 @@ export class Desk implements Output, CellWriter {
     this.phase = phase;
     this.place = place;
     this.route = route;
+  }
+
+  /** Told before every call of a rule. @throws {TrialOver} {CallParked} in a turn that is run with care */
+  call(): void {
+    const number = this.calls++;
+    if (this.care === undefined) return;
+    if (number >= this.care.upto) throw new TrialOver();
+    if (this.care.parked.has(number)) throw new CallParked(this.seeing !== undefined);
   }
 
   touch(index: number): void {
@@ -106,19 +123,25 @@ export class Desk implements Output, CellWriter {
   failed(error: unknown, time: InstantMs, stateKept: boolean): void {
     const event = this.seeing;
     const rule = this.program.rules[this.speaking]!;
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const isParked = error instanceof CallParked;
+    const text = isParked ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
     const what = event === undefined ? 'a timer' : 'this event';
     const lost = stateKept ? '' : ' and lost its state for the key';
-    const message = `Rule ${rule.rule.name} failed on ${what}${lost}: ${text}`;
-    this.incident({ kind: 'failed', message });
+    const message = `Rule ${rule.rule.name} ${isParked ? 'was stopped before' : 'failed on'} ${what}${lost}: ${text}`;
+    this.incident({ kind: isParked ? 'killed' : 'failed', message });
     const events = event === undefined ? [] : eventOnly(event);
-    this.say({ kind: 'dropped', cause: 'failed', time, events, message });
+    this.say({ kind: 'dropped', cause: isParked ? 'killed' : 'failed', time, events, message });
     if (stateKept) return;
     this.changed = true;
     this.writing = rule.slot;
     const packed = this.packed(this.program.keyspace, this.key.text);
     if (packed === undefined) return;
     for (const { slot, cell } of readCells(packed)) if (slot === rule.slot) this.remove(cell);
+  }
+
+  /** Which rule is at work on what, for whoever looks on from outside. */
+  get at(): { readonly rule: string; readonly event: Event | undefined } {
+    return { rule: this.program.rules[this.speaking]!.rule.name, event: this.seeing };
   }
 
   put(cell: number, bytes: Uint8Array): void {
@@ -129,10 +152,21 @@ export class Desk implements Output, CellWriter {
     writeCell(this.writer, this.writing, cell, undefined);
   }
 
+  /** Removes cells of rules that do not run any more. Their timers go as well, since a changed key tells its wake times anew. */
+  letGo(gone: ReadonlyMap<number, readonly number[]>): void {
+    this.changed = true;
+    this.hasLetGo = true;
+    for (const [slot, cells] of gone) {
+      this.writing = slot;
+      for (const cell of cells) this.remove(cell);
+    }
+  }
+
   end(wakes: readonly Wake[]): TurnResult {
     return {
       changed: this.changed,
       fired: this.fired,
+      hasLetGo: this.hasLetGo,
       change: this.writer.size === 0 ? NOTHING : this.writer.copy(),
       wakes,
       said: this.said,
@@ -147,6 +181,8 @@ export interface TurnResult {
   /** False when nothing was saved because no rule took notice. */
   readonly changed: boolean;
   readonly fired: number;
+  /** Whether state of rules that do not run any more was removed. */
+  readonly hasLetGo: boolean;
   /** Cells written and removed. */
   readonly change: Uint8Array;
   readonly wakes: readonly Wake[];

@@ -2,13 +2,16 @@ import type { Event } from '../events/event.ts';
 import type { KeyValue } from '../rules/rule-set.ts';
 import { cellsBySlot } from '../shards/cells.ts';
 import type { Replayed } from '../shards/record.ts';
-import type { Wake } from '../shards/wake.ts';
-import { after, duration, type InstantMs, NEVER } from '../time/units.ts';
+import { after, duration, type InstantMs, instant, NEVER } from '../time/units.ts';
+import { TrialOver } from './care.ts';
 import { type Desk, eventOnly, type TurnResult } from './desk.ts';
+import { wakeCounter } from './drain-endless.ts';
 import type { KeyspaceProgram, ProgramRule } from './keyspace-program.ts';
+import { lateness } from './lateness.ts';
 import { CLOSE, EVENT, PROCESSING, TIMER } from './said.ts';
 import type { Clocks, TurnItem } from './turn.ts';
 import { WaitingEvents } from './waiting-events.ts';
+import { soonestOf, wakesOf } from './wakes-of.ts';
 
 /**
  * One key's rules at work. A turn takes all that a batch holds for the key, in order, and gives what changed.
@@ -27,6 +30,8 @@ export class KeyStep {
   private wake: InstantMs = NEVER;
   /** Events that wait, by scope; undefined while none ever did. */
   private rooms: Map<number, WaitingEvents> | undefined;
+  /** Cells of rules that are gone, by slot: the next turn removes them. */
+  private gone: Map<number, readonly number[]> | undefined;
   readonly text: string;
   readonly value: KeyValue;
 
@@ -41,7 +46,10 @@ export class KeyStep {
     const slots = cellsBySlot(Buffer.from(packed));
     for (const [slot, cells] of slots) {
       const index = program.bySlot.get(slot);
-      if (index === undefined) continue;
+      if (index === undefined) {
+        if (program.isGone(slot)) (this.gone ??= new Map()).set(slot, [...cells.keys()]);
+        continue;
+      }
       const { rule } = program.rules[index]!;
       this.states[index] = rule.behaviour.load(cells, value);
     }
@@ -51,7 +59,7 @@ export class KeyStep {
       this.rooms ??= new Map();
       this.rooms.set(scope, new WaitingEvents(severalSources, cells));
     }
-    this.wake = this.soonest();
+    this.wake = soonestOf(this.program, this.states, this.rooms);
   }
 
   /** Nothing that a fresh key would not have either. */
@@ -65,6 +73,11 @@ export class KeyStep {
   }
 
   turn(items: readonly TurnItem[], clocks: Clocks, desk: Desk): TurnResult {
+    const { lend } = this.program;
+    return lend === undefined ? this.work(items, clocks, desk) : lend(() => this.work(items, clocks, desk));
+  }
+
+  private work(items: readonly TurnItem[], clocks: Clocks, desk: Desk): TurnResult {
     desk.begin(this, this.program);
     let record = 0;
     this.process(record, items[0]?.record === record, clocks, desk);
@@ -91,9 +104,7 @@ export class KeyStep {
     for (const index of this.program.concerned(event.source, event.type)) {
       desk.speaking = index;
       const rule = this.program.rules[index]!;
-      let late = -lag;
-      // A source that the others had not waited for may be behind them without being late by its own clock.
-      if (rule.sorted) late = Math.max(late, clocks.before(rule.scope, item.record) - event.time);
+      const late = lateness(rule, event, lag, item.record, clocks);
       if (late > 0) this.takeLate(index, event, late, desk);
       else if (rule.sorted || this.rooms?.get(rule.scope)?.size) this.wait(rule, event, desk);
       else this.show(index, event, event.time, desk);
@@ -117,9 +128,15 @@ export class KeyStep {
   }
 
   private takeLate(index: number, event: Event, byMs: number, desk: Desk): void {
-    const { rule } = this.program.rules[index]!;
+    const { rule, scope } = this.program.rules[index]!;
     if (rule.behaviour.takesLate === true) {
-      this.show(index, event, after(event.time, duration(byMs)), desk);
+      // What waits and is not late comes first: within a record the source's time may have passed it already.
+      const reached = after(event.time, duration(byMs));
+      const room = this.rooms?.get(scope);
+      if (room !== undefined) this.showWaiting(room, reached, desk);
+      const now = instant(Math.min(reached, room?.first ?? NEVER));
+      if (now > event.time) this.show(index, event, now, desk);
+      else this.wait(this.program.rules[index]!, event, desk);
     } else if (rule.accepts(event)) {
       desk.seeing = event;
       desk.incident({ kind: 'late', byMs });
@@ -150,14 +167,13 @@ export class KeyStep {
     if (state !== undefined && behaviour.wakeAt(state) <= now && !this.bringTo(index, now, desk)) state = undefined;
     desk.seeing = event;
     try {
-      if (state === undefined) {
-        this.states[index] = state = behaviour.create(this.value);
-        behaviour.onProcessingTime?.(state, desk.processingTime, desk);
-      }
+      desk.call();
+      if (state === undefined) this.states[index] = state = behaviour.create(this.value);
+      behaviour.onProcessingTime?.(state, desk.processingTime, desk);
       if (now > event.time) behaviour.onTime(state, now, desk);
       behaviour.onEvent(state, event, desk);
     } catch (error) {
-      if (!this.fail(index, error, event.time, desk)) return;
+      if (!this.fail(index, error, event.time, desk) || state === undefined) return;
     }
     const wake = behaviour.wakeAt(state);
     if (wake < this.wake) this.wake = wake;
@@ -173,6 +189,9 @@ export class KeyStep {
     desk.seeing = undefined;
     for (;;) {
       try {
+        desk.call();
+        // What is due by event time may ask for the other, in a record that holds nothing else for the key.
+        behaviour.onProcessingTime?.(this.states[index], desk.processingTime, desk);
         behaviour.onTime(this.states[index], now, desk);
         return true;
       } catch (error) {
@@ -187,6 +206,7 @@ export class KeyStep {
    * @returns whether the rule goes on with its state
    */
   private fail(index: number, error: unknown, time: InstantMs, desk: Desk): boolean {
+    if (error instanceof TrialOver) throw error;
     if (error instanceof Error && 'stateKept' in error && error.stateKept === true) {
       desk.failed(error, time, true);
       return true;
@@ -214,6 +234,7 @@ export class KeyStep {
         desk.stand(record, PROCESSING, now, 0);
         again = false;
         try {
+          desk.call();
           behaviour.onProcessingTime(this.states[index], now, desk);
         } catch (error) {
           again = this.fail(index, error, now, desk);
@@ -234,21 +255,24 @@ export class KeyStep {
         this.fireTimers(record, record, clocks, desk);
       }
     } else this.fireTimers(from, upto, clocks, desk);
-    this.wake = this.soonest();
+    this.wake = soonestOf(this.program, this.states, this.rooms);
   }
 
   private release(record: number, clocks: Clocks, desk: Desk): void {
-    for (const [scope, room] of this.rooms!) {
-      const reading = clocks.watermarks(scope)[record] as InstantMs;
-      for (let next = room.take(reading); next !== undefined; next = room.take(reading)) {
-        desk.changed = true;
-        const { event, slots } = next;
-        desk.stand(record, TIMER, event.time, 0);
-        for (const slot of slots) {
-          const index = this.program.bySlot.get(slot);
-          // Undefined: the rule was removed or edited since.
-          if (index !== undefined) this.show(index, event, event.time, desk);
-        }
+    for (const [scope, room] of this.rooms!)
+      this.showWaiting(room, clocks.watermarks(scope)[record] as InstantMs, desk, record);
+  }
+
+  /** @param record by which time came so far, at its end; undefined: they belong to the event at hand */
+  private showWaiting(room: WaitingEvents, reading: InstantMs, desk: Desk, record?: number): void {
+    for (let next = room.take(reading); next !== undefined; next = room.take(reading)) {
+      desk.changed = true;
+      const { event, slots } = next;
+      if (record !== undefined) desk.stand(record, TIMER, event.time, 0);
+      for (const slot of slots) {
+        const index = this.program.bySlot.get(slot);
+        // Undefined: the rule was removed or edited since.
+        if (index !== undefined) this.show(index, event, event.time, desk);
       }
     }
   }
@@ -263,12 +287,15 @@ export class KeyStep {
       const reached = Math.min(watermarks[upto]!, this.rooms?.get(scope)?.first ?? NEVER);
       desk.speaking = index;
       let record = from;
+      const woken = wakeCounter(rule.name, reached);
       // At the end of a drained source the watermark is NEVER too, and what waits for NEVER still waits.
       for (let due = rule.behaviour.wakeAt(state); due <= reached && due !== NEVER; ) {
         while (watermarks[record]! < due) record += 1;
         desk.stand(record, TIMER, due, 0);
         desk.fired += 1;
-        if (!this.bringTo(index, due, desk)) break;
+        const endless = woken();
+        if (endless !== undefined) this.fail(index, endless, due, desk);
+        if (endless !== undefined || !this.bringTo(index, due, desk)) break;
         desk.touch(index);
         const next = rule.behaviour.wakeAt(state);
         if (next <= due) throw new Error(`rule ${rule.name} asked to be woken at ${next} again when it was ${due}`);
@@ -288,6 +315,7 @@ export class KeyStep {
       desk.seeing = undefined;
       desk.stand(record, CLOSE, 0, 0);
       try {
+        desk.call();
         rule.behaviour.close(state, desk);
       } catch (error) {
         if (!this.fail(index, error, clocks.watermarks(scope)[record] as InstantMs, desk)) continue;
@@ -296,19 +324,9 @@ export class KeyStep {
     }
   }
 
-  private soonest(): InstantMs {
-    let wake: InstantMs = NEVER;
-    for (let index = 0; index < this.states.length; index += 1) {
-      const state = this.states[index];
-      if (state === undefined) continue;
-      const at = this.program.rules[index]!.rule.behaviour.wakeAt(state);
-      if (at < wake) wake = at;
-    }
-    if (this.rooms !== undefined) for (const room of this.rooms.values()) if (room.wakeAt < wake) wake = room.wakeAt;
-    return wake;
-  }
-
   private settle(desk: Desk): TurnResult {
+    if (this.gone !== undefined) desk.letGo(this.gone);
+    this.gone = undefined;
     for (const index of desk.touched) {
       const { rule, slot } = this.program.rules[index]!;
       const state = this.states[index];
@@ -316,34 +334,14 @@ export class KeyStep {
       rule.behaviour.save(state, desk);
       if (rule.behaviour.isEmpty(state)) this.states[index] = undefined;
     }
-    const wakes: Wake[] = [];
     if (this.rooms !== undefined) {
       for (const [scope, room] of this.rooms) {
         desk.writing = this.program.rooms.get(scope)!.slot;
         room.save(desk);
-        wakeAt(wakes, scope, room.wakeAt);
       }
     }
-    for (let index = 0; index < this.states.length; index += 1) {
-      const state = this.states[index];
-      if (state === undefined) continue;
-      const { rule, scope } = this.program.rules[index]!;
-      const at = rule.behaviour.wakeAt(state);
-      // After an event that still waits it comes with that.
-      if (at <= (this.rooms?.get(scope)?.first ?? NEVER)) wakeAt(wakes, scope, at);
-      if (rule.behaviour.wakeAtProcessing === undefined) continue;
-      wakeAt(wakes, this.program.processing!, rule.behaviour.wakeAtProcessing(state));
-    }
-    return desk.end(wakes);
+    return desk.end(wakesOf(this.program, this.states, this.rooms));
   }
-}
-
-/** Keeps the soonest of each scope. */
-function wakeAt(wakes: Wake[], scope: number, at: InstantMs): void {
-  if (at === NEVER) return;
-  const same = wakes.findIndex((wake) => wake.scope === scope);
-  if (same < 0) wakes.push({ scope, at });
-  else if (at < wakes[same]!.at) wakes[same] = { scope, at };
 }
 
 /** Events of one key that may wait for time to pass them, per clock; one more is a dead letter. */

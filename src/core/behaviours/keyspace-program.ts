@@ -1,4 +1,5 @@
-import type { CompiledRule, Keyspace } from '../rules/rule-set.ts';
+import { type Lending, lending, type ReferenceTables } from '../references/lookups.ts';
+import type { CompiledRule } from '../rules/rule-set.ts';
 
 /** A rule of a keyspace as one shard runs it. */
 export interface ProgramRule {
@@ -26,6 +27,10 @@ export interface KeyspaceProgram {
   readonly processing: number | undefined;
   /** Where the events wait that rules of one clock have yet to see, by scope. */
   readonly rooms: ReadonlyMap<number, WaitingRoom>;
+  /** Lends the shard's reference data to the rules for a turn; undefined when none looks anything up. */
+  readonly lend: Lending | undefined;
+  /** Whether cells of a slot belong to a rule, or to events that wait for one, that does not run here any more. */
+  isGone(slot: number): boolean;
 }
 
 /** The cells of a key's waiting events, for one clock. */
@@ -36,23 +41,30 @@ export interface WaitingRoom {
   readonly severalSources: boolean;
 }
 
+/** A rule of a keyspace, and how it runs in a shard. */
+export interface ProgramMember {
+  readonly rule: CompiledRule;
+  readonly sorted: boolean;
+  readonly order: number;
+}
+
 /**
- * @param numberOf gives the shard's number of a name, defining it when it is new
- * @param orderOf a rule's place among all rules
- * @param inOrder whether no event of a source can be older than one before it and still be on time
+ * @param id of the keyspace
+ * @param numbers the shard's numbers of names
+ * @param tables the shard's reference data
  */
 export function keyspaceProgram(
-  keyspace: Keyspace,
-  numberOf: (name: string) => number,
-  orderOf: (rule: CompiledRule) => number,
-  inOrder: (source: string) => boolean,
+  id: string,
+  members: readonly ProgramMember[],
+  { numberOf, nameOf }: ShardNumbers,
+  tables?: ReferenceTables,
 ): KeyspaceProgram {
-  const rules = keyspace.rules.map((rule) => ({
+  const rules = members.map(({ rule, sorted, order }) => ({
     rule,
     slot: numberOf(ruleName(rule)),
     scope: numberOf(scopeName(rule.sources)),
-    sorted: rule.sources.length > 1 || !rule.sources.every(inOrder),
-    order: orderOf(rule),
+    sorted,
+    order,
   }));
   // Also for clocks whose events need not wait: some may, from before the configuration was changed.
   const rooms = new Map<number, WaitingRoom>();
@@ -61,11 +73,17 @@ export function keyspaceProgram(
     rooms.set(scope, { scope, slot: numberOf(roomName(rule.sources)), severalSources: rule.sources.length > 1 });
   }
   const known = new Map<string, Map<string, readonly number[]>>();
+  const live = new Set([...rules, ...rooms.values()].map(({ slot }) => slot));
   return {
-    keyspace: numberOf(keyspaceName(keyspace.id)),
+    keyspace: numberOf(keyspaceName(id)),
     rules,
     bySlot: new Map(rules.map(({ slot }, index) => [slot, index])),
     rooms,
+    lend: lending(
+      rules.map(({ rule }) => rule.lookups),
+      tables,
+    ),
+    isGone: (slot) => !live.has(slot) && isRulesName(nameOf(slot)),
     processing: rules.some(({ rule }) => rule.behaviour.onProcessingTime !== undefined)
       ? numberOf(PROCESSING_NAME)
       : undefined,
@@ -88,8 +106,24 @@ export function keyspaceProgram(
 
 const TYPES_REMEMBERED = 4096;
 
-export const keyspaceName = (id: string): string => `keyspace ${id}`;
-export const ruleName = (rule: CompiledRule): string => `rule ${rule.name} ${rule.version}`;
+/** How a shard numbers names. */
+export interface ShardNumbers {
+  /** The number of a name, which is defined when it is new. */
+  numberOf(name: string): number;
+  nameOf(number: number): string | undefined;
+}
+
+const KEYSPACE = 'keyspace ';
+export const keyspaceName = (id: string): string => `${KEYSPACE}${id}`;
+export const isKeyspaceName = (name: string | undefined): boolean => name?.startsWith(KEYSPACE) === true;
+export const ruleName = ({ name, version }: Pick<CompiledRule, 'name' | 'version'>): string =>
+  `${RULE}${name} ${version}`;
+const RULE = 'rule ';
+export const isRuleName = (name: string | undefined): boolean => name?.startsWith(RULE) === true;
+/** Whether a slot with this name holds state of a rule, or events that wait for rules. */
+export const isRulesName = (name: string | undefined): boolean =>
+  isRuleName(name) || name?.startsWith(WAITING) === true;
 export const scopeName = (sources: readonly string[]): string => `clock ${[...sources].sort().join(' ')}`;
 const PROCESSING_NAME = 'processing time';
-const roomName = (sources: readonly string[]): string => `waiting ${[...sources].sort().join(' ')}`;
+const WAITING = 'waiting ';
+const roomName = (sources: readonly string[]): string => `${WAITING}${[...sources].sort().join(' ')}`;

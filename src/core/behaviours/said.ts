@@ -18,7 +18,7 @@ export interface Said {
 /** What a rule could not do, for the dead letters: a partial match that a limit cost, or an event that it failed on. */
 export interface Dropped {
   readonly kind: 'dropped';
-  readonly cause: 'limit' | 'failed';
+  readonly cause: 'limit' | 'failed' | 'killed';
   readonly time: InstantMs | undefined;
   readonly events: readonly StepEvents[];
   readonly message: string;

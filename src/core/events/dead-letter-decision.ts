@@ -1,4 +1,5 @@
 import { pack, unpack } from 'msgpackr';
+import { isReferenceLane } from '../shards/subjects.ts';
 import type { InstantMs } from '../time/units.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import type { SourceMessage } from './decoded.ts';
@@ -83,7 +84,10 @@ const EVENT_STEP = 'event';
  * them twice.
  */
 export function replayableOf(letter: DeadLetter): Replayable {
-  const { cause, rule, rules, events, sequence, index, further } = letter;
+  const { cause, source, rule, rules, events, sequence, index, further } = letter;
+  if (isReferenceLane(source)) {
+    return { kind: 'not', why: 'It is an entry of reference data, of which only the newest counts. Put it again.' };
+  }
   if (further !== undefined) {
     const why = `It stands for ${further} values of its message, whose places are not kept. Publish them again.`;
     return { kind: 'not', why };

@@ -12,10 +12,20 @@ import type { InstantMs } from '../time/units.ts';
 
 /**
  * Why an event was not processed. The lane: `undecodable`, `extraction` (the source's `each` or `let`), `time`, `key`,
- * `tooLarge`. The shard: `failed` (a rule threw, again and again), `limit` (a partial match over a limit), `emit` (a
+ * `tooLarge`. The shard: `failed` (a rule threw), `killed` (the process ended twice while a rule was shown it), `limit` (a partial match over a limit), `emit` (a
  * match whose `emit` cannot be encoded).
  */
-export const DEAD_CAUSES = ['undecodable', 'extraction', 'time', 'key', 'tooLarge', 'failed', 'limit', 'emit'] as const;
+export const DEAD_CAUSES = [
+  'undecodable',
+  'extraction',
+  'time',
+  'key',
+  'tooLarge',
+  'failed',
+  'killed',
+  'limit',
+  'emit',
+] as const;
 export type DeadCause = (typeof DEAD_CAUSES)[number];
 
 export interface DeadLetter {

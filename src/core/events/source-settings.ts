@@ -24,7 +24,17 @@ export interface SourceSettings {
   readonly publisher: Extract | undefined;
   /** Set when the source itself says how far its time has come: how many shards have to be heard (see core/shards/tick). */
   readonly toldBy?: number;
+  /**
+   * What happens when the stream is no longer the one that was read: made anew, purged of what was still to be read, or
+   * without its tail. `stop` (default): the lane stays down with an error. `continue`: it goes on with what the stream
+   * holds, and counts what it missed.
+   */
+  readonly onStreamChanged?: 'stop' | 'continue';
+  /** Set when of several messages with one subject only the newest counts: what is gone before it was read is no loss. */
+  readonly onlyNewest?: true;
   readonly extraction: Extraction;
+  /** Hash of what its settings say, but for where to begin; the same for the same text. Absent where there is none. */
+  readonly meaning?: string;
   /** Largest event in bytes that is taken; larger ones are dead letters. Default 1 MiB. */
   readonly eventBytesMax: number;
 }

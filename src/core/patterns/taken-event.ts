@@ -1,6 +1,7 @@
 import type { Event } from '../events/event.ts';
 import type { InstantMs } from '../time/units.ts';
-import { readContent } from './content-bytes.ts';
+import { PatternStateUnreadable } from './cell-format.ts';
+import { type Content, readContent } from './content-bytes.ts';
 
 /** What `TakenEvent.storedAt` says of an event that is not, or no longer, mere bytes. */
 const OPEN = -1;
@@ -99,11 +100,23 @@ export class TakenEvent implements Event {
     return this.#data as Uint8Array;
   }
 
+  /** @throws {PatternStateUnreadable} what was not looked at when the state was loaded may be damaged all the same */
   #open(): void {
-    const { id, data } = readContent(this.storedBytes, this.#storedAt, this.seq);
+    const { id, data } = this.#content();
     this.#id = id;
     this.#data = data;
     this.#storedAt = OPEN;
+  }
+
+  #content(): Content {
+    try {
+      return readContent(this.storedBytes, this.#storedAt, this.seq);
+    } catch (cause) {
+      throw new PatternStateUnreadable(
+        `event ${this.seq} of ${this.source} in a pattern's state is damaged: ${cause}. Rebuild it from the journal`,
+        { cause },
+      );
+    }
   }
 }
 

@@ -18,7 +18,7 @@ export interface ProcessProblem {
 }
 
 /**
- * Checks the parts that only process rules have (`from`, `state`, `timers`, `outputs`, `on`, `onTimer`, `limits`) of
+ * Checks the parts that only process rules have (`from`, `state`, `timers`, `outputs`, `references`, `on`, `onTimer`, `limits`) of
  * something that need not have been written in TypeScript. Sources' names, types and expressions are the reader's to
  * check.
  */
@@ -36,7 +36,8 @@ export function checkProcessRule(rule: Readonly<Record<string, unknown>>): reado
       return [];
     }
     for (const [name, one] of Object.entries(value)) {
-      if (!NAME.test(name))
+      // Those of references are names of the configuration, which are checked there.
+      if (field !== 'references' && !NAME.test(name))
         report(
           'PROCESS_NAME',
           [field, name],
@@ -98,6 +99,7 @@ export function checkProcessRule(rule: Readonly<Record<string, unknown>>): reado
   declared('state', STATES, 'value(), list(), map(), reducing(…) or aggregating(…)', false);
   matched('onTimer', declared('timers', ['timer'], 'eventTimer() or processingTimer()', false), false);
   declared('outputs', ['output'], 'output()', false);
+  declared('references', ['reference'], 'reference()', false);
   if (rule.limits !== undefined && !isMap(rule.limits))
     report('PROCESS_FIELD', ['limits'], '`limits` is no map', 'write `limits: { timers: 1000 }`');
   for (const [name, limit] of Object.entries(isMap(rule.limits) ? rule.limits : {})) {

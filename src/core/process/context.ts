@@ -1,19 +1,25 @@
 import type { EventRef } from '../behaviours/behaviour.ts';
 import type { Event } from '../events/event.ts';
+import { referenceKey } from '../references/reference-key.ts';
 import { eventMeta } from '../rules/function-values.ts';
 import type { Call } from './call.ts';
-import type { AnyProcessRule, EventContext, Outputs, States, Timers } from './process-rule.ts';
+import type { AnyProcessRule, EventContext, Outputs, References, States, Timers } from './process-rule.ts';
 import { WrongCall } from './rule-failed.ts';
 import type { Slots } from './slots.ts';
 import { stateHandle } from './state-handles.ts';
 import { packValue, unpackValue } from './storable.ts';
 import { timerHandle } from './timer-handle.ts';
 
-type AnyContext = EventContext<States, Timers, Outputs>;
+type AnyContext = EventContext<States, Timers, Outputs, References>;
 
 /** What all functions of a rule get: it shows the call that is under way. */
-export function contextOf(rule: AnyProcessRule, slots: Slots, call: Call): AnyContext {
-  const { state: states = {}, timers = {}, outputs = {} } = rule;
+export function contextOf(
+  rule: AnyProcessRule,
+  slots: Slots,
+  call: Call,
+  lookup: (reference: string, key: string) => unknown,
+): AnyContext {
+  const { state: states = {}, timers = {}, outputs = {}, references = {} } = rule;
   const state = Object.fromEntries(
     Object.entries(states).map(([name, spec]) => [name, stateHandle(spec, slots.byName.get(`state.${name}`)!, call)]),
   );
@@ -36,6 +42,17 @@ export function contextOf(rule: AnyProcessRule, slots: Slots, call: Call): AnyCo
       const { cause } = call;
       if (cause.kind === 'timer') throw new WrongCall('a timer has no event, so it has no meta');
       return eventMeta(cause.event);
+    },
+    lookup(reference, key) {
+      if (!Object.hasOwn(references, reference))
+        throw new WrongCall(`the rule declares no reference ${JSON.stringify(reference)}`);
+      // Outside of a call this throws: the data are lent for its duration.
+      void call.cause;
+      const text = referenceKey(key);
+      if (text === undefined) throw new WrongCall('the key of an entry is a text, a number or a boolean');
+      const value = text === null ? null : lookup(reference, text);
+      // A copy: what is kept is shared by all that look it up.
+      return value === null ? undefined : (unpackValue(packValue(value)) as never);
     },
     random: () => call.random(),
     emit(output, value) {

@@ -8,7 +8,7 @@ import { parseDuration } from '../time/parse-duration.ts';
 import { parseInstant } from '../time/parse-instant.ts';
 import { BEGINNING, type InstantMs, instant, NEVER } from '../time/units.ts';
 import { type ProcessBehaviour, processBehaviour } from './process-behaviour.ts';
-import type { AnyProcessRule, EventOf, KeyPart, ProcessRule, Source, ValueOf } from './process-rule.ts';
+import type { AnyProcessRule, DataOf, EventOf, KeyPart, ProcessRule, Source, ValueOf } from './process-rule.ts';
 
 /** A moment in a test: milliseconds since the epoch, an ISO 8601 text, or a length of time since the epoch such as `15m`. */
 export type WrittenTime = number | string;
@@ -22,6 +22,9 @@ export interface WrittenEvent {
   /** Needed where the rule's key is an expression instead of a function. */
   readonly key?: KeyValue;
 }
+
+/** Entries of the references that a rule looks up, by key. They may be changed between events. */
+export type WrittenReferences<R> = { readonly [N in keyof R]?: Record<string, DataOf<R[N]>> };
 
 export interface HarnessOutput<O> {
   readonly output: keyof O & string;
@@ -54,11 +57,16 @@ export class Harness<F, O> {
   private seq = 0;
   private alias = '';
 
-  constructor(rule: ProcessRule<F, unknown, unknown, O>) {
+  constructor(rule: ProcessRule<F, unknown, unknown, O>, references: WrittenReferences<unknown> = {}) {
     this.rule = rule as unknown as AnyProcessRule;
     const { stateBytes = 16 * 1024 * 1024, timers = 100_000 } = this.rule.limits ?? {};
     const limits = { stateBytes, timers };
-    this.behaviour = processBehaviour({ rule: this.rule, aliasesOf: () => [this.alias], limits });
+    const entries = references as Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>;
+    const lookup = (reference: string, key: string): unknown => {
+      const found = Object.hasOwn(entries, reference) ? entries[reference] : undefined;
+      return found !== undefined && Object.hasOwn(found, key) ? (found[key] ?? null) : null;
+    };
+    this.behaviour = processBehaviour({ rule: this.rule, aliasesOf: () => [this.alias], limits, lookup });
   }
 
   /** The values said on one output, in order. */
@@ -168,9 +176,15 @@ export class Harness<F, O> {
   }
 }
 
-/** A harness for one process rule; see `Harness`. */
-export function harness<F, S, T, O>(rule: ProcessRule<F, S, T, O>): Harness<F, O> {
-  return new Harness<F, O>(rule as unknown as ProcessRule<F, unknown, unknown, O>);
+/**
+ * A harness for one process rule; see `Harness`.
+ * @param given `references`: what the rule finds when it looks something up
+ */
+export function harness<F, S, T, O, R>(
+  rule: ProcessRule<F, S, T, O, R>,
+  given: { readonly references?: WrittenReferences<R> } = {},
+): Harness<F, O> {
+  return new Harness<F, O>(rule as unknown as ProcessRule<F, unknown, unknown, O>, given.references);
 }
 
 function moment(time: WrittenTime): InstantMs {

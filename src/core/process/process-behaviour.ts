@@ -18,6 +18,8 @@ export interface ProcessDefinition {
   /** Names in the rule's `from` that the event is for where this is the key, in the order written there. */
   readonly aliasesOf: (event: Event, key: KeyValue) => readonly string[];
   readonly limits: Required<ProcessLimits>;
+  /** The value of an entry of a reference; null when there is none. Absent: the rule looks nothing up. */
+  readonly lookup?: (reference: string, key: string) => unknown;
 }
 
 /** A behaviour that always goes by processing time, too. */
@@ -38,10 +40,10 @@ export type ProcessBehaviour = Behaviour<ProcessState> &
  * @throws {RuleFailed} from `onEvent`, `onTime` and `onProcessingTime`
  * @throws {ProcessStateUnreadable} from `load`
  */
-export function processBehaviour({ rule, aliasesOf, limits }: ProcessDefinition): ProcessBehaviour {
+export function processBehaviour({ rule, aliasesOf, limits, lookup }: ProcessDefinition): ProcessBehaviour {
   const slots = slotsOf(rule);
   const call = new Call(rule.rule);
-  const context = contextOf(rule, slots, call);
+  const context = contextOf(rule, slots, call, lookup ?? (() => null));
 
   function run(state: ProcessState, place: string, work: () => void, output: Output): void {
     try {

@@ -97,6 +97,11 @@ export interface OutputSpec<T> {
   readonly [carries]?: T;
 }
 
+export interface ReferenceSpec<T> {
+  readonly kind: 'reference';
+  readonly [carries]?: T;
+}
+
 /** A source of the configuration. `E`: the data of its events. */
 export const source = <E>(name: string, options: SourceOptions<E>): Source<E> => ({
   ...options,
@@ -135,6 +140,9 @@ export const processingTimer = (): TimerSpec => ({ kind: 'timer', clock: 'proces
 
 /** A side output of the rule. `T`: what it is given. */
 export const output = <T>(): OutputSpec<T> => ({ kind: 'output' });
+
+/** Reference data of the configuration, by the name it has there, to be looked up. `T`: the values of its entries. */
+export const reference = <T>(): ReferenceSpec<T> => ({ kind: 'reference' });
 
 // --- what the functions get ------------------------------------------------------------------------------------------
 
@@ -220,13 +228,15 @@ export type Sources = Readonly<Record<string, Source<Any>>>;
 export type States = Readonly<Record<string, StateSpec>>;
 export type Timers = Readonly<Record<string, TimerSpec>>;
 export type Outputs = Readonly<Record<string, OutputSpec<Any>>>;
+export type References = Readonly<Record<string, ReferenceSpec<Any>>>;
 type None = Readonly<Record<never, never>>;
 
 export type EventOf<S> = S extends Source<infer E> ? E : never;
 export type ValueOf<O> = O extends OutputSpec<infer T> ? T : never;
+export type DataOf<R> = R extends ReferenceSpec<infer T> ? T : never;
 
 /** What a function of the rule works with. Valid during its call only. */
-export interface Context<S, T, O> {
+export interface Context<S, T, O, R = None> {
   /** The key's value; a list for a composite key. */
   readonly key: KeyPart | readonly KeyPart[];
   /**
@@ -240,13 +250,18 @@ export interface Context<S, T, O> {
   readonly timers: { readonly [N in keyof T]: TimerHandle };
   /** Says something on one of the rule's outputs. */
   emit<N extends keyof O & string>(output: N, value: ValueOf<O[N]>): void;
+  /**
+   * The value of an entry of one of the rule's references, as a copy; undefined when there is none, or the key is null. A
+   * number or boolean finds the entry of its text.
+   */
+  lookup<N extends keyof R & string>(reference: N, key: KeyPart | null | undefined): DataOf<R[N]> | undefined;
   /** A number from 0 to below 1: chance, but the same one for the same key, event and call whenever they are replayed. */
   random(): number;
   /** Forgets everything the rule holds for this key: state and timers. */
   clear(): void;
 }
 
-export interface EventContext<S, T, O> extends Context<S, T, O> {
+export interface EventContext<S, T, O, R = None> extends Context<S, T, O, R> {
   /** The event's envelope. */
   readonly meta: EventMeta;
 }
@@ -258,7 +273,7 @@ export interface ProcessLimits {
   readonly timers?: number;
 }
 
-export interface ProcessRule<F, S = None, T = None, O = None> {
+export interface ProcessRule<F, S = None, T = None, O = None, R = None> {
   /** Unique in the deployment. */
   readonly rule: string;
   readonly description?: string;
@@ -266,6 +281,8 @@ export interface ProcessRule<F, S = None, T = None, O = None> {
   readonly labels?: Readonly<Record<string, string>>;
   /** Whether events that come too late go to the side output `late`. Default `drop`. */
   readonly onLate?: 'drop' | 'sideOutput';
+  /** An RFC 3339 time: what the rule says of earlier times is counted, not emitted. */
+  readonly emitFrom?: string;
   /** Leaves out events whose id another one of the key had, less than `within` before. */
   readonly dedupe?: {
     readonly events: string | ((event: Any, meta: EventMeta) => unknown);
@@ -280,18 +297,20 @@ export interface ProcessRule<F, S = None, T = None, O = None> {
   readonly state?: S;
   readonly timers?: T;
   readonly outputs?: O;
+  /** What it looks up. */
+  readonly references?: R;
   /** Called with every event, by the name that `from` gives its source. */
-  readonly on: { readonly [N in keyof F]: (event: EventOf<F[N]>, ctx: EventContext<S, T, O>) => void };
+  readonly on: { readonly [N in keyof F]: (event: EventOf<F[N]>, ctx: EventContext<S, T, O, R>) => void };
   /** Called when a timer fires, by its name. */
-  readonly onTimer?: { readonly [N in keyof T]: (ctx: Context<S, T, O>, id: string) => void };
+  readonly onTimer?: { readonly [N in keyof T]: (ctx: Context<S, T, O, R>, id: string) => void };
 }
 
 /** As `processRule` takes it: every timer needs its function. */
-export type ProcessRuleInput<F, S, T, O> = ProcessRule<F, S, T, O> &
-  (keyof T extends never ? unknown : Required<Pick<ProcessRule<F, S, T, O>, 'onTimer'>>);
+export type ProcessRuleInput<F, S, T, O, R> = ProcessRule<F, S, T, O, R> &
+  (keyof T extends never ? unknown : Required<Pick<ProcessRule<F, S, T, O, R>, 'onTimer'>>);
 
 /** Any process rule, as the engine runs it. */
-export type AnyProcessRule = ProcessRule<Sources, States, Timers, Outputs>;
+export type AnyProcessRule = ProcessRule<Sources, States, Timers, Outputs, References>;
 
 /** Gives a rule back as it is; there for its types. */
 export function processRule<
@@ -299,6 +318,7 @@ export function processRule<
   const S extends States = None,
   const T extends Timers = None,
   const O extends Outputs = None,
->(rule: ProcessRuleInput<F, S, T, O>): ProcessRule<F, S, T, O> {
+  const R extends References = None,
+>(rule: ProcessRuleInput<F, S, T, O, R>): ProcessRule<F, S, T, O, R> {
   return rule;
 }

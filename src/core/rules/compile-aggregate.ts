@@ -81,20 +81,22 @@ interface CompiledValue {
   readonly text: string;
 }
 
-const SCOPE: Scope = { event: true, key: false, steps: new Map() };
+const scopeOf = ({ lookups }: RuleContext): Scope => ({ event: true, key: false, steps: new Map(), lookups });
 const NOTHING_TAKEN = { events: () => [], count: () => 0, first: () => undefined, last: () => undefined };
 
 /** A part of a call in text. */
-function partOf(node: ScalarNode, ast: ASTNode, { problems, shared }: RuleContext): Argument {
+function partOf(node: ScalarNode, ast: ASTNode, context: RuleContext): Argument {
+  const { problems, shared } = context;
   return {
     place: node.placeAt(ast.start),
     literal: ast.op === 'value' ? { value: literalValue(ast.args) } : undefined,
-    compile: (wants) => compiledValue(compileSubtree(node, ast, SCOPE, wants, problems), shared),
+    compile: (wants) => compiledValue(compileSubtree(node, ast, scopeOf(context), wants, problems), shared),
   };
 }
 
 /** An item of a call written as a map. */
-function argumentOf(node: DocumentNode, { problems, shared }: RuleContext): Argument {
+function argumentOf(node: DocumentNode, context: RuleContext): Argument {
+  const { problems, shared } = context;
   const literal = node.kind === 'scalar' && typeof node.value !== 'string' ? { value: node.value } : undefined;
   return {
     place: node.place,
@@ -107,7 +109,7 @@ function argumentOf(node: DocumentNode, { problems, shared }: RuleContext): Argu
           text: `function ${run.toString()}`,
         };
       }
-      if (node.kind === 'scalar') return compiledValue(compileScalar(node, SCOPE, wants, problems), shared);
+      if (node.kind === 'scalar') return compiledValue(compileScalar(node, scopeOf(context), wants, problems), shared);
       if (node.kind !== 'broken') {
         const fix = 'write an expression or a function';
         problems.add('AGGREGATE_CALL', node.place, `a value of an aggregate is ${nodeName(node)}`, fix);
@@ -117,11 +119,15 @@ function argumentOf(node: DocumentNode, { problems, shared }: RuleContext): Argu
   };
 }
 
-/** The rules of a keyspace share what they ask of an event, conditions and values alike. */
+/**
+ * The rules of a keyspace share what they ask of an event, conditions and values alike. What looks something up is not a
+ * question about the event alone.
+ */
 function compiledValue(expression: Expression | undefined, shared: RuleContext['shared']): CompiledValue | undefined {
   if (expression === undefined) return undefined;
-  const { run, text } = expression;
-  return { run: shared.share(text, (event) => run(event, NOTHING_TAKEN, '')), text };
+  const { run, text, uses } = expression;
+  const value = (event: Event): unknown => run(event, NOTHING_TAKEN, '');
+  return { run: uses.lookups ? value : shared.share(text, value), text };
 }
 
 function compileCall(

@@ -122,7 +122,7 @@ function expressionCondition(
   const known = types ?? (alone === undefined ? undefined : typesIn(alone.ast));
   const predicate = alone === undefined ? undefined : context.shared.share(alone.text, alone.run as EventPredicate);
   const text = `${typeText}${whole.text}`;
-  const stateless = whole.uses.steps.size === 0 && whole.uses.values.size === 0;
+  const stateless = whole.uses.steps.size === 0 && whole.uses.values.size === 0 && !whole.uses.lookups;
   return {
     condition: remember(context, text, () =>
       marked(combined(typed, predicate, rest?.run, context.sink, where), stateless),

@@ -156,7 +156,7 @@ class EmitCompiler {
 const BROKEN: Expression = {
   run: () => null,
   type: 'any',
-  uses: { event: false, meta: false, key: false, steps: new Map(), values: new Set() },
+  uses: { event: false, meta: false, key: false, steps: new Map(), values: new Set(), lookups: false },
   text: '',
   stateless: true,
   ast: undefined as unknown as Expression['ast'],

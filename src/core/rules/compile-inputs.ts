@@ -1,5 +1,6 @@
 import type { Event } from '../events/event.ts';
 import type { Condition } from '../patterns/pattern.ts';
+import type { RuleLookups } from '../references/lookups.ts';
 import { type CompiledCondition, compileCondition } from './compile-condition.ts';
 import { ofInput, type Routing, sourceName } from './compile-routing.ts';
 import { suggestion } from './did-you-mean.ts';
@@ -37,10 +38,11 @@ export function compileInputs(
   source: RuleSource,
   routing: Routing,
   shared: SharedPredicates,
+  lookups: RuleLookups,
   sink: FailureSink,
   problems: Problems,
 ): RuleInputs {
-  const scope = { event: true, key: false, steps: new Map() };
+  const scope = { event: true, key: false, steps: new Map(), lookups };
   const context = { scope, steps: [], shared, sink, problems, known: new Map() };
   const all = source.from.map((input, index): CompiledInput => {
     const alias = input.alias?.name;

@@ -24,10 +24,10 @@ export function compileJoinEmit(
   pair: Pair,
   context: RuleContext,
 ): CompiledJoinEmit {
-  const { sink, problems } = context;
+  const { lookups, sink, problems } = context;
   const nodes = partsOf(context, unmatched.length > 0);
   const steps = sideSteps(names);
-  const scope = { event: false, key: true, steps: sideNames(names) };
+  const scope = { event: false, key: true, steps: sideNames(names), lookups };
   const values = window ? { values: new Map([['window', PAIR_WINDOW]]) } : {};
   const forPair = nodes.pair && compileEmit(nodes.pair, { ...scope, ...values }, steps, sink, problems);
   const alone = { ...scope, steps: sideNames(names, never(names, unmatched)) };

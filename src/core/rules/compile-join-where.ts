@@ -37,7 +37,7 @@ export function compileJoinWhere(
   source: ExpressionSource | undefined,
   names: Readonly<Record<Side, string>>,
   pair: Pair,
-  { sink, problems }: RuleContext,
+  { lookups, sink, problems }: RuleContext,
 ): CompiledJoinWhere {
   if (source === undefined) return EVERYTHING;
   if (source.kind === 'function') {
@@ -54,7 +54,8 @@ export function compileJoinWhere(
       text: `function ${run.toString()}`,
     };
   }
-  const expression = compileScalar(source, { event: false, key: true, steps: sideNames(names) }, 'boolean', problems);
+  const scope = { event: false, key: true, steps: sideNames(names), lookups };
+  const expression = compileScalar(source, scope, 'boolean', problems);
   if (expression === undefined) return EVERYTHING;
   const { run, uses, text, ast } = expression;
   return {

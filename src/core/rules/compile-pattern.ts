@@ -16,10 +16,10 @@ import { scopeSteps, visibleSteps } from './step-table.ts';
 
 /** Compiles what patterns alone have. Everything wrong with it is reported; undefined when nothing can be made of it. */
 export function compilePattern(body: PatternBody, context: RuleContext): CompiledBody | undefined {
-  const { source, sink, problems, warnings } = context;
+  const { source, lookups, sink, problems, warnings } = context;
   const parts = compilePatternParts(body, context);
   const named = visibleSteps(parts.steps);
-  const scope = { event: false, key: true, steps: scopeSteps(named) };
+  const scope = { event: false, key: true, steps: scopeSteps(named), lookups };
   const emit = source.emit === undefined ? undefined : compileEmit(source.emit, scope, named, sink, problems);
   requireAfterMatch(body, problems);
   if (body.stages.length === 0 || body.incomplete) return undefined;

@@ -5,6 +5,7 @@ import { packValue } from '../process/storable.ts';
 import { formatDuration, parseDuration } from '../time/parse-duration.ts';
 import type { RuleInputs } from './compile-inputs.ts';
 import { listed } from './did-you-mean.ts';
+import { unknownReferenceFix } from './expressions/lookup.ts';
 import type { ProcessBody } from './read-process.ts';
 import type { CompiledBody, RuleContext } from './rule-context.ts';
 import type { KeyValue, RuleBound } from './rule-set.ts';
@@ -12,14 +13,21 @@ import type { KeyValue, RuleBound } from './rule-set.ts';
 /** Most timers that one key may have armed, when the rule says nothing. */
 export const TIMERS_DEFAULT = 10_000;
 
-/** Compiles what process rules alone have. */
-export function compileProcess({ rule, digest }: ProcessBody, { inputs, defaults }: RuleContext): CompiledBody {
+/** Compiles what process rules alone have. A reference that the configuration does not have is reported. */
+export function compileProcess({ rule, digest }: ProcessBody, context: RuleContext): CompiledBody {
+  const { inputs, defaults, lookups } = context;
+  useReferences(rule, context);
   const limits = {
     stateBytes: rule.limits?.stateBytes ?? defaults.limits.stateBytes,
     timers: rule.limits?.timers ?? TIMERS_DEFAULT,
   };
   return {
-    behaviour: processBehaviour({ rule, aliasesOf: aliasesOf(inputs), limits }),
+    behaviour: processBehaviour({
+      rule,
+      aliasesOf: aliasesOf(inputs),
+      limits,
+      lookup: (reference, key) => lookups.valueOf(reference, key),
+    }),
     conditions: inputs.all.map(({ condition }) => condition),
     meaning: { process: meaningOf(rule), limits },
     bound: boundOf(rule, limits),
@@ -27,6 +35,18 @@ export function compileProcess({ rule, digest }: ProcessBody, { inputs, defaults
     // All of it is code, whatever the fields that could be expressions are.
     digests: [digest],
   };
+}
+
+function useReferences({ rule, references = {} }: AnyProcessRule, { source, lookups, problems }: RuleContext): void {
+  for (const reference of Object.keys(references)) {
+    const { names } = lookups;
+    if (names?.includes(reference) === false) {
+      // Places name the file alone, and a module may hold many rules.
+      const message = `rule ${rule}: the configuration has no reference \`${reference}\``;
+      problems.add('REFERENCE_UNKNOWN', source.place, message, unknownReferenceFix(reference, names));
+    }
+    lookups.used.add(reference);
+  }
 }
 
 /** Each alias asks for itself, since an event that several take may have come to this key as one of them only. */
@@ -45,12 +65,14 @@ const NO_NAMES: readonly string[] = [];
  * What a rule declares, and the texts of its functions: a module may make rules from what it imports, which its digest
  * does not show. Lists, since the order of states and timers numbers what is stored.
  */
-function meaningOf({ state = {}, timers = {}, outputs = {}, on, onTimer = {} }: AnyProcessRule): unknown {
+function meaningOf({ state = {}, timers = {}, outputs = {}, references, on, onTimer = {} }: AnyProcessRule): unknown {
   const texts = (functions: object): unknown => Object.entries(functions).map(([name, run]) => [name, String(run)]);
   return {
     state: Object.entries(state).map(([name, spec]) => [name, stateMeaning(spec)]),
     timers: Object.entries(timers).map(([name, { clock }]) => [name, clock]),
     outputs: Object.keys(outputs).sort(),
+    // Absent, so that a rule from before there were any keeps its version.
+    references: references && Object.keys(references).sort(),
     on: texts(on),
     onTimer: texts(onTimer),
   };

@@ -1,4 +1,5 @@
 import type { Event } from '../events/event.ts';
+import { Lookups, RuleLookups } from '../references/lookups.ts';
 import { type CompiledCondition, compileCondition } from './compile-condition.ts';
 import { type CompiledKey, compileKey } from './compile-key.ts';
 import { Problems } from './document.ts';
@@ -121,7 +122,7 @@ function severalKeys(routes: readonly Route[], sources: readonly string[]): Rout
 
 /** What a condition asks is compiled and reported with the rule; here it only decides, so a failure counts as possible. */
 function conditionOf({ types, where }: InputSource): CompiledCondition {
-  const scope = { event: true, key: false, steps: new Map() };
+  const scope = { event: true, key: false, steps: new Map(), lookups: new RuleLookups(new Lookups(undefined)) };
   const apart = { shared: new SharedPredicates(), sink: new FailureSink(), problems: new Problems() };
   return compileCondition(types, ofInput(where), { scope, steps: [], ...apart, known: new Map() }, 'where');
 }

@@ -1,10 +1,12 @@
 import type { Event } from '../events/event.ts';
+import { type Lookups, RuleLookups } from '../references/lookups.ts';
 import { type CompiledCondition, compileCondition } from './compile-condition.ts';
 import { compileInputs, type RuleInputs } from './compile-inputs.ts';
 import { compileJoin } from './compile-join.ts';
 import { compilePattern } from './compile-pattern.ts';
 import { compileProcess } from './compile-process.ts';
 import type { Routing } from './compile-routing.ts';
+import { compileTo } from './compile-to.ts';
 import { compileWindow } from './compile-window.ts';
 import type { Problems } from './document.ts';
 import { FailureSink } from './failure-sink.ts';
@@ -32,26 +34,32 @@ export interface RuleCompilation {
  * Compiles a rule. Everything wrong with it is reported; undefined when anything was. What all rules have is compiled
  * here; what those of one kind have, by its own compiler, which gives the behaviour and what is known of it.
  * @param shared the predicates of its keyspace
+ * @param references where the deployment's rules find reference data
  */
 export function compileRule(
   source: RuleSource,
   routing: Routing,
   defaults: RuleDefaults,
   shared: SharedPredicates,
+  references: Lookups,
   problems: Problems,
   warnings: Problems,
 ): RuleCompilation | undefined {
   const before = problems.added;
   const sink = new FailureSink();
-  const where = compileWhere(source, shared, sink, problems);
-  const inputs = compileInputs(source, routing, shared, sink, problems);
-  const context = { source, inputs, defaults, shared, sink, problems, warnings };
+  const lookups = new RuleLookups(references);
+  const where = compileWhere(source, shared, lookups, sink, problems);
+  const inputs = compileInputs(source, routing, shared, lookups, sink, problems);
+  const context = { source, inputs, defaults, shared, lookups, sink, problems, warnings };
   const plain = compileBody(context);
   const body = plain === undefined ? undefined : wrapBody(plain, context);
+  const to = source.to && compileTo(source.to, problems);
   if (body === undefined || problems.added > before) return undefined;
   const condition = where?.condition;
   const passes = condition === undefined ? undefined : (event: Event) => condition(event, NOTHING_TAKEN, '');
   const filter = filterOf(where, inputs);
+  // What no alias takes must not come so far that `dedupe` notes its id.
+  const asksInputs = body.asksInputs === true && source.dedupe === undefined;
   const rule: CompiledRule = {
     name: source.name,
     version: versionOf(source, routing, where, inputs, body),
@@ -59,12 +67,16 @@ export function compileRule(
     severity: source.severity,
     labels: source.labels,
     sources: routing.sources,
+    references: [...lookups.used].sort(),
+    lookups: lookups.used.size > 0 ? references : undefined,
     types: typesOf(body.conditions, filter),
     onLate: source.onLate,
+    to,
+    emitFrom: source.emitFrom,
     accepts: acceptance(routing.sources, both(passes, inputs), sink),
     bound: body.bound,
     afterMatch: body.afterMatch,
-    behaviour: ruleBehaviour(body.behaviour, sink, body.asksInputs === true ? passes : both(passes, inputs)),
+    behaviour: ruleBehaviour(body.behaviour, sink, asksInputs ? passes : both(passes, inputs)),
   };
   return { rule, conditions: body.conditions, filter };
 }
@@ -88,11 +100,12 @@ function compileBody(context: RuleContext): CompiledBody | undefined {
 function compileWhere(
   source: RuleSource,
   shared: SharedPredicates,
+  lookups: RuleLookups,
   sink: FailureSink,
   problems: Problems,
 ): CompiledCondition | undefined {
   if (source.where === undefined) return undefined;
-  const scope = { event: true, key: false, steps: new Map() };
+  const scope = { event: true, key: false, steps: new Map(), lookups };
   const context = { scope, steps: [], shared, sink, problems, known: new Map() };
   return compileCondition(undefined, source.where, context, 'where of the rule');
 }

@@ -1,5 +1,7 @@
 import type { PatternLimits } from '../patterns/pattern.ts';
+import { Lookups } from '../references/lookups.ts';
 import { checkChains } from './check-chains.ts';
+import { checkTo, type Forwarding, type KnownSubjects } from './check-to.ts';
 import { compileRouting, type Routing } from './compile-routing.ts';
 import { compileRule, type RuleCompilation } from './compile-rule.ts';
 import { checkStages } from './compile-stages.ts';
@@ -19,12 +21,24 @@ import { SharedPredicates } from './shared-predicates.ts';
 export interface CompileOptions {
   /** Names of the configured sources; undefined = not known, so `from` is not checked. */
   readonly sources: readonly string[] | undefined;
+  /** Names of the configured references; undefined = not known, so what rules look up is not checked. */
+  readonly references?: readonly string[] | undefined;
+  /** What `to` is checked against; undefined = not known. */
+  readonly subjects?: KnownSubjects | undefined;
   /** For what the rules' `limits` leave open. Default `DEFAULT_LIMITS`. */
   readonly limits?: PatternLimits | undefined;
+  /** The documents are not all there are: rules may read others that are not among them. Default false. */
+  readonly partial?: boolean;
 }
 
 export type CompiledRules =
-  | { readonly ok: true; readonly ruleSet: RuleSet; readonly warnings: readonly Problem[] }
+  | {
+      readonly ok: true;
+      readonly ruleSet: RuleSet;
+      /** What it was compiled from. */
+      readonly documents: readonly RuleDocument[];
+      readonly warnings: readonly Problem[];
+    }
   | { readonly ok: false; readonly problems: readonly Problem[]; readonly warnings: readonly Problem[] };
 
 /**
@@ -44,21 +58,25 @@ export function compileRules(
     const source = readRule(document, definitions, problems);
     return source === undefined ? [] : [source];
   });
-  checkUnused(definitions, problems, warnings);
+  const lookups = new Lookups(options.references);
+  checkUnused(definitions, lookups, problems, warnings);
   checkNames(sources, problems);
-  checkChains(sources, problems);
+  if (options.partial !== true) checkChains(sources, problems);
   const defaults = { limits: options.limits ?? DEFAULT_LIMITS };
   const drafts = new Map<string, Draft>();
   const compiled: RuleCompilation[] = [];
+  const forwarding: Forwarding[] = [];
   for (const source of sources) {
     checkSources(source, options.sources, problems);
     const routing = compileRouting(source, problems);
     const draft = draftOf(drafts, routing);
-    const rule = compileRule(source, routing, defaults, draft.shared, problems, warnings);
+    const rule = compileRule(source, routing, defaults, draft.shared, lookups, problems, warnings);
     if (rule === undefined) continue;
     draft.rules.push(rule);
     compiled.push(rule);
+    if (rule.rule.to !== undefined) forwarding.push({ source, to: rule.rule.to });
   }
+  if (options.subjects !== undefined) checkTo(forwarding, sources, options.subjects, problems);
   if (problems.list.length > 0) return { ok: false, problems: problems.sorted(), warnings: warnings.sorted() };
   const rules = compiled.map(({ rule }) => rule);
   const keyspaces = [...drafts.values()].map(({ routing, rules: members }) => compileKeyspace(routing, members));
@@ -68,7 +86,7 @@ export function compileRules(
       .sort()
       .join('\n'),
   );
-  return { ok: true, ruleSet: { version, keyspaces, rules }, warnings: warnings.sorted() };
+  return { ok: true, ruleSet: { version, keyspaces, rules }, documents, warnings: warnings.sorted() };
 }
 
 /** A keyspace while its rules are being compiled. */
@@ -85,11 +103,11 @@ function draftOf(drafts: Map<string, Draft>, routing: Routing): Draft {
 }
 
 /** A definition that no rule uses is checked all the same, as far as it can be judged alone. */
-function checkUnused(definitions: Definitions, problems: Problems, warnings: Problems): void {
+function checkUnused(definitions: Definitions, lookups: Lookups, problems: Problems, warnings: Problems): void {
   for (const { name, namePlace, steps } of definitions.unused) {
     const before = problems.added;
     const stages = steps === undefined ? [] : new StageReader(definitions, problems).stages(steps);
-    if (problems.added === before) checkStages(stages, problems);
+    if (problems.added === before) checkStages(stages, lookups, problems);
     warnings.add('DEFINITION_UNUSED', namePlace, `no rule uses \`${name}\``, 'use it, or take it out');
   }
 }

@@ -21,12 +21,7 @@ const NOTHING_TAKEN: Taken = { events: () => [], count: () => 0, first: () => un
  */
 export function readExtraction(reader: FieldReader, problems: Problems): Extraction {
   const derived = readDerived(reader, problems);
-  const one = (name: string, wants: StaticType = 'any'): Extract | undefined => {
-    const node = reader.get(name);
-    if (node === undefined) return undefined;
-    if (node.kind === 'scalar' && node.value !== null) return extract(node, wants, problems);
-    return reader.wrong(node, name, 'an expression', 'write a CEL expression, such as event.time');
-  };
+  const one = (name: string, wants: StaticType = 'any') => readExtract(reader, name, wants, problems);
   return {
     each: one('each', 'list'),
     derived,
@@ -35,6 +30,19 @@ export function readExtraction(reader: FieldReader, problems: Problems): Extract
     type: one('type'),
     time: one('time'),
   };
+}
+
+/** Reads and compiles one expression over an event of a stream; undefined when it is absent or has a problem. */
+export function readExtract(
+  reader: FieldReader,
+  name: string,
+  wants: StaticType,
+  problems: Problems,
+): Extract | undefined {
+  const node = reader.get(name);
+  if (node === undefined) return undefined;
+  if (node.kind === 'scalar' && node.value !== null) return extract(node, wants, problems);
+  return reader.wrong(node, name, 'an expression', 'write a CEL expression, such as event.time');
 }
 
 /** Reads and compiles `watermarkPer`: an expression over an event whose value names the clock that its time is by. */

@@ -1,4 +1,5 @@
 import type { Contiguity, GroupStage, NotStage, Pattern, Quantifier, Stage, StepStage } from '../patterns/pattern.ts';
+import { type Lookups, RuleLookups } from '../references/lookups.ts';
 import { compileAfterMatch } from './after-match.ts';
 import { type CompiledCondition, type ConditionContext, compileCondition } from './compile-condition.ts';
 import { inputOf, joinedConditions, type RuleInputs } from './compile-inputs.ts';
@@ -32,9 +33,9 @@ const INNER = { consecutive: 'strict', allowCombinations: 'nonDeterministic' } a
 
 export function compilePatternParts(
   body: PatternBody,
-  { source, inputs, defaults, shared, sink, problems }: RuleContext,
+  { source, inputs, defaults, shared, lookups, sink, problems }: RuleContext,
 ): PatternParts {
-  const { steps, stages, compiler } = compileStages(body.stages, inputs, shared, sink, problems);
+  const { steps, stages, compiler } = compileStages(body.stages, inputs, shared, lookups, sink, problems);
   const afterMatch = compileAfterMatch(body, steps, problems);
   const limits = withDefaults(source.limits, defaults.limits);
   const names = steps.map(({ content }) => content.name);
@@ -56,19 +57,20 @@ export function compilePatternParts(
 }
 
 /** Compiles the steps of a definition that no rule uses, to find what is wrong in them. */
-export function checkStages(stages: readonly StageSource[], problems: Problems): void {
-  compileStages(stages, undefined, new SharedPredicates(), new FailureSink(), problems);
+export function checkStages(stages: readonly StageSource[], references: Lookups, problems: Problems): void {
+  compileStages(stages, undefined, new SharedPredicates(), new RuleLookups(references), new FailureSink(), problems);
 }
 
 function compileStages(
   sources: readonly StageSource[],
   inputs: RuleInputs | undefined,
   shared: SharedPredicates,
+  lookups: RuleLookups,
   sink: FailureSink,
   problems: Problems,
 ): { readonly steps: readonly StepEntry[]; readonly stages: readonly Stage[]; readonly compiler: StageCompiler } {
   const steps = stepTable(sources, problems);
-  const compiler = new StageCompiler(steps, inputs, shared, sink, problems);
+  const compiler = new StageCompiler(steps, inputs, shared, lookups, sink, problems);
   return { steps, stages: sources.map((stage) => compiler.stage(stage)), compiler };
 }
 
@@ -79,6 +81,7 @@ class StageCompiler {
   /** Undefined where the stages are a definition's, which no rule reads for. */
   private readonly inputs: RuleInputs | undefined;
   private readonly shared: SharedPredicates;
+  private readonly lookups: RuleLookups;
   private readonly sink: FailureSink;
   private readonly problems: Problems;
   private readonly known: ConditionContext['known'] = new Map();
@@ -87,12 +90,14 @@ class StageCompiler {
     steps: readonly StepEntry[],
     inputs: RuleInputs | undefined,
     shared: SharedPredicates,
+    lookups: RuleLookups,
     sink: FailureSink,
     problems: Problems,
   ) {
     this.steps = steps;
     this.inputs = inputs;
     this.shared = shared;
+    this.lookups = lookups;
     this.sink = sink;
     this.problems = problems;
   }
@@ -245,7 +250,7 @@ class StageCompiler {
     use: UseSource | undefined,
   ): CompiledCondition {
     const steps = visibleSteps(this.steps, use);
-    const scope = { event: true, key: true, steps: scopeSteps(steps, position) };
+    const scope = { event: true, key: true, steps: scopeSteps(steps, position), lookups: this.lookups };
     const context = {
       scope,
       steps,

@@ -78,7 +78,7 @@ function compileHaving(
   { having: source }: WindowBody,
   names: readonly string[],
   taken: WindowTaken,
-  { sink, problems }: RuleContext,
+  { lookups, sink, problems }: RuleContext,
 ): CompiledHaving | undefined {
   if (source === undefined) return undefined;
   if (source.kind === 'function') {
@@ -90,7 +90,7 @@ function compileHaving(
       text: `function ${run.toString()}`,
     };
   }
-  const scope = { event: false, key: true, steps: new Map(), values: windowNames(names) };
+  const scope = { event: false, key: true, steps: new Map(), values: windowNames(names), lookups };
   const compiled = compileScalar(source, scope, 'boolean', problems);
   if (compiled === undefined) return undefined;
   const { run, uses, text } = compiled;
@@ -104,11 +104,11 @@ function compileHaving(
 function compileWindowEmit(
   { shape, emitWhen }: WindowBody,
   names: readonly string[],
-  { source, sink, problems }: RuleContext,
+  { source, lookups, sink, problems }: RuleContext,
 ): CompiledEmit | undefined {
   if (source.emit === undefined) return undefined;
   const steps = new Map(shape !== undefined && speaksByEvent(shape, emitWhen) ? [SPEAKING_EVENT] : []);
-  const scope = { event: false, key: true, steps, values: windowNames(names) };
+  const scope = { event: false, key: true, steps, values: windowNames(names), lookups };
   return compileEmit(source.emit, scope, [], sink, problems, (taken, key) => {
     const { results, window } = taken as WindowTaken;
     return [{ ...results }, key, windowValue(window), window.event?.data ?? null];

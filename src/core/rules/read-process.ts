@@ -19,6 +19,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   keyEach: 'give each source its own: `source(…, { keyEach: … })`',
   where: 'give each source its own: `source(…, { where: … })`',
   emit: 'say it with `ctx.emit`, on one of `outputs`',
+  to: 'what a process rule says goes to side outputs, which go to no other subject',
   throttle: 'remember with `value()` when it last spoke',
 };
 

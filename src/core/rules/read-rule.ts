@@ -1,3 +1,5 @@
+import { parseInstant } from '../time/parse-instant.ts';
+import { type InstantMs, instant } from '../time/units.ts';
 import { type Definitions, hasFunctions } from './definitions.ts';
 import { listed } from './did-you-mean.ts';
 import type { Problems, RuleDocument } from './document.ts';
@@ -9,6 +11,7 @@ import { readKey } from './read-key.ts';
 import { NO_LIMITS, readLimits } from './read-limits.ts';
 import { readPattern } from './read-pattern.ts';
 import { readProcess } from './read-process.ts';
+import { readTo, type ToSource } from './read-to.ts';
 import { readWindow } from './read-window.ts';
 import { COMMON_FIELDS, KINDS, LATER_FIELDS, ownerOf, RULE_KINDS, type RuleKind } from './rule-kinds.ts';
 import type { KeySource, RuleBody, RuleSource } from './rule-source.ts';
@@ -49,6 +52,8 @@ export function readRule(document: RuleDocument, definitions: Definitions, probl
         ? NO_LIMITS
         : readLimits(reader, kind === undefined ? 'partialMatches' : KINDS[kind].counts, problems),
     emit: reader.get('emit'),
+    to: readToOf(reader, problems),
+    emitFrom: readEmitFrom(reader, problems),
     throttle: reader.get('throttle'),
     dedupe: reader.get('dedupe'),
     digest: hasFunctions(root) ? document.digest : undefined,
@@ -58,6 +63,21 @@ export function readRule(document: RuleDocument, definitions: Definitions, probl
   if (body === undefined) for (const field of own) reader.get(field);
   reader.rest([...COMMON_FIELDS, ...own], (field) => elsewhere(field, kind));
   return name === undefined || body === undefined ? undefined : { name, ...common, body };
+}
+
+function readToOf(reader: FieldReader, problems: Problems): ToSource | undefined {
+  const node = reader.get('to');
+  return node && readTo(node, problems);
+}
+
+function readEmitFrom(reader: FieldReader, problems: Problems): InstantMs | undefined {
+  const node = reader.get('emitFrom');
+  if (node === undefined) return undefined;
+  const time = node.kind === 'scalar' ? parseInstant(node.text) : undefined;
+  if (time !== undefined) return instant(time);
+  const fix = 'write a time such as 2026-01-31T00:00:00Z';
+  problems.add('RULE_TIME', node.place, `\`emitFrom\` is ${nodeName(node)}, not a time`, fix);
+  return undefined;
 }
 
 /** The kind of a rule is said by the one field that only rules of that kind have, and must have. */

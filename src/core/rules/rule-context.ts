@@ -1,5 +1,6 @@
 import type { Behaviour } from '../behaviours/behaviour.ts';
 import type { PatternLimits } from '../patterns/pattern.ts';
+import type { RuleLookups } from '../references/lookups.ts';
 import type { CompiledCondition } from './compile-condition.ts';
 import type { RuleInputs } from './compile-inputs.ts';
 import type { Problems } from './document.ts';
@@ -20,6 +21,8 @@ export interface RuleContext {
   readonly defaults: RuleDefaults;
   /** The predicates of the rule's keyspace. */
   readonly shared: SharedPredicates;
+  /** What the rule looks up. */
+  readonly lookups: RuleLookups;
   /** Where what fails while the rule works is left; what holds it is drained after each event and timer. */
   readonly sink: FailureSink;
   readonly problems: Problems;

@@ -22,7 +22,7 @@ export const KINDS: Readonly<Record<RuleKind, KindFields>> = {
   },
   window: { opens: 'window', fields: WINDOW_FIELDS, counts: 'entries' },
   join: { opens: 'join', fields: ['join'], counts: 'events' },
-  process: { opens: 'on', fields: ['on', 'onTimer', 'state', 'timers', 'outputs'], counts: undefined },
+  process: { opens: 'on', fields: ['on', 'onTimer', 'state', 'timers', 'outputs', 'references'], counts: undefined },
 };
 
 /** What rules of every kind have. */
@@ -40,10 +40,12 @@ export const COMMON_FIELDS: readonly string[] = [
   'throttle',
   'dedupe',
   'emit',
+  'emitFrom',
+  'to',
 ];
 
 /** Fields that have a meaning in the language and do nothing yet: refused rather than passed over. */
-export const LATER_FIELDS: readonly string[] = ['start', 'emitFrom', 'to'];
+export const LATER_FIELDS: readonly string[] = ['start'];
 
 /** The kind that a field belongs to; undefined for a field of all kinds, or of none. */
 export const ownerOf = (field: string): RuleKind | undefined =>

@@ -142,6 +142,23 @@ const rule = Type.Object(
       ),
     ),
     ...wrapperFields,
+    to: Type.Optional(
+      Type.Object(
+        {
+          subject: Type.String({
+            minLength: 1,
+            description: 'Subject, with expressions in dollar braces over key, emit, rule, severity and kind.',
+          }),
+          ack: Type.Optional(
+            Type.Boolean({ default: true, description: 'Whether a stream has to say that it has each match.' }),
+          ),
+        },
+        { additionalProperties: false, description: 'Where matches go beside the match stream.' },
+      ),
+    ),
+    emitFrom: Type.Optional(
+      Type.String({ description: 'An RFC 3339 time: what the rule says of earlier times is not emitted.' }),
+    ),
     emit: Type.Optional(
       Type.Unknown(described('What a match says: JSON whose texts may hold expressions in dollar braces.')),
     ),

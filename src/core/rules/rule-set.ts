@@ -1,6 +1,9 @@
 import type { Behaviour } from '../behaviours/behaviour.ts';
 import type { Event } from '../events/event.ts';
 import type { OnLimit } from '../patterns/pattern.ts';
+import type { Lookups } from '../references/lookups.ts';
+import type { InstantMs } from '../time/units.ts';
+import type { CompiledTo } from './compile-to.ts';
 
 /** The value a key expression gave: a scalar, or a list for a composite key. */
 export type KeyValue = string | number | boolean | readonly (string | number | boolean)[];
@@ -39,6 +42,10 @@ export interface CompiledRule {
   readonly labels: Readonly<Record<string, string>>;
   /** Names of the sources it reads. */
   readonly sources: readonly string[];
+  /** Names of the references that it looks up. */
+  readonly references: readonly string[];
+  /** Finds their entries while a turn lends it a shard's tables; undefined when the rule looks nothing up. */
+  readonly lookups: Lookups | undefined;
   /** Event types that can change its state or match; undefined means any type can. */
   readonly types: readonly string[] | undefined;
   /** Whether late events go to the side output `late`. Default `drop`. */
@@ -48,6 +55,10 @@ export interface CompiledRule {
    * that fails lets nothing through; here that is not reported.
    */
   readonly accepts: (event: Event) => boolean;
+  /** Where its matches go beside the match stream; undefined = nowhere. Not part of the version. */
+  readonly to: CompiledTo | undefined;
+  /** What it says of earlier times is counted and not emitted; undefined = it is. Not part of the version. */
+  readonly emitFrom: InstantMs | undefined;
   /** What bounds the state of one key; patterns say more of it than others. */
   readonly bound: RuleBound | undefined;
   /** What `afterMatch` means for it, in one sentence; undefined for kinds that have no pattern. */

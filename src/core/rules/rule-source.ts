@@ -1,9 +1,10 @@
-import type { DurationMs } from '../time/units.ts';
+import type { DurationMs, InstantMs } from '../time/units.ts';
 import type { DocumentNode, FunctionNode, ScalarNode } from './document.ts';
 import type { Place } from './problem.ts';
 import type { JoinBody } from './read-join.ts';
 import type { LimitsSource } from './read-limits.ts';
 import type { ProcessBody } from './read-process.ts';
+import type { ToSource } from './read-to.ts';
 import type { WindowBody } from './read-window.ts';
 import type { OnLate } from './rule-set.ts';
 
@@ -29,6 +30,10 @@ export interface RuleSource {
   readonly onLate: OnLate;
   readonly limits: LimitsSource;
   readonly emit: DocumentNode | undefined;
+  /** Where matches go beside the match stream. */
+  readonly to: ToSource | undefined;
+  /** What is said of earlier times is not emitted. */
+  readonly emitFrom: InstantMs | undefined;
   /** Digest of the module it comes from; undefined for YAML and for modules' rules without functions. */
   readonly digest: string | undefined;
   /** `throttle` and `dedupe`, as they stand there. */

@@ -61,7 +61,7 @@ const NO_EVENT = undefined as unknown as Event;
 
 function eventId({ events: source }: DedupeSource, context: RuleContext): CompiledId<Event> | undefined {
   if (source === undefined) return undefined;
-  const { sink, problems } = context;
+  const { lookups, sink, problems } = context;
   const where = 'dedupe.events';
   if (source.kind === 'function') {
     const { run } = source;
@@ -69,7 +69,7 @@ function eventId({ events: source }: DedupeSource, context: RuleContext): Compil
       usable(callFunction(run, [dataOf(event), eventMeta(event), key]), where, context);
     return { idOf, text: `function ${run.toString()}` };
   }
-  const scope: Scope = { event: true, key: true, steps: new Map() };
+  const scope: Scope = { event: true, key: true, steps: new Map(), lookups };
   const compiled = compileScalar(source, scope, 'any', problems);
   if (compiled === undefined) return undefined;
   return {
@@ -97,7 +97,7 @@ const EMIT: ScopeValue = { type: 'any', read: (taken) => (taken as TakenMatch).e
 
 function matchId({ matches: source }: DedupeSource, context: RuleContext): CompiledId<Emission> | undefined {
   if (source === undefined) return undefined;
-  const { sink, problems } = context;
+  const { lookups, sink, problems } = context;
   const where = 'dedupe.matches';
   if (source.kind === 'function') {
     const { run } = source;
@@ -105,7 +105,7 @@ function matchId({ matches: source }: DedupeSource, context: RuleContext): Compi
       usable(callFunction(run, [emit ?? null, key]), where, context);
     return { idOf, text: `function ${run.toString()}` };
   }
-  const scope: Scope = { event: false, key: true, steps: new Map(), values: new Map([['emit', EMIT]]) };
+  const scope: Scope = { event: false, key: true, steps: new Map(), values: new Map([['emit', EMIT]]), lookups };
   const compiled = compileScalar(source, scope, 'any', problems);
   if (compiled === undefined) return undefined;
   requireEmit(source, compiled.uses.values.has('emit'), context);

@@ -1,4 +1,5 @@
-import type { InstantMs } from '../time/units.ts';
+import { BEGINNING, type InstantMs } from '../time/units.ts';
+import { type Attempt, decodeAttempt, encodeAttempt } from './attempt.ts';
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import type { Position } from './position.ts';
@@ -30,6 +31,8 @@ export interface Commit {
   readonly outputs: readonly CommitOutput[];
   /** The manifest of a snapshot, encoded (see manifest); undefined in most commits. */
   readonly manifest: Uint8Array | undefined;
+  /** Set in a commit that only says what is about to be run (see attempt): of the rest, its name and number count. */
+  readonly attempt?: Attempt | undefined;
 }
 
 /** How far a lane has come in this shard (C2). */
@@ -67,7 +70,30 @@ export interface CommitOutput {
   readonly body: Uint8Array;
 }
 
+/** Which output it is, without what it says. */
+export type OutputName = Pick<CommitOutput, 'subject' | 'ordinal'>;
+
+/** A commit that changes nothing: an opening, or an attempt once it has one. */
+export function emptyCommit(incarnation: string, number: number): Commit {
+  return {
+    incarnation,
+    number,
+    opening: false,
+    cursor: 0,
+    processingTime: BEGINNING,
+    lanes: [],
+    clocks: [],
+    names: [],
+    changes: [],
+    outputs: [],
+    manifest: undefined,
+  };
+}
+
 const FORMAT = 3;
+/** With further fields, each by a number. Commits that have none are written as before, so that an older Corral reads them. */
+const FORMAT_4 = 4;
+const FIELD_ATTEMPT = 1;
 /** Before snapshots. */
 const FORMAT_2 = 2;
 /** Before lanes had a standing and clocks were kept. */
@@ -78,7 +104,8 @@ export function encodeCommit(commit: Commit): Buffer {
   for (const change of commit.changes) size += change.change.length + change.key.length + 32;
   for (const output of commit.outputs) size += output.body.length + output.subject.length + 16;
   const writer = new ByteWriter(size);
-  writer.byte(FORMAT);
+  const further = furtherFields(commit);
+  writer.byte(further.length === 0 ? FORMAT : FORMAT_4);
   writer.text(commit.incarnation);
   writer.varint(commit.number);
   writer.byte(commit.opening ? 1 : 0);
@@ -109,17 +136,28 @@ export function encodeCommit(commit: Commit): Buffer {
   }
   writer.byte(commit.manifest === undefined ? 0 : 1);
   if (commit.manifest !== undefined) writer.bytes(commit.manifest);
+  if (further.length > 0) {
+    writer.varint(further.length);
+    for (const [field, bytes] of further) {
+      writer.byte(field);
+      writer.bytes(bytes);
+    }
+  }
   return writer.view();
+}
+
+function furtherFields({ attempt }: Commit): (readonly [field: number, bytes: Uint8Array])[] {
+  return attempt === undefined ? [] : [[FIELD_ATTEMPT, encodeAttempt(attempt)]];
 }
 
 /** @throws {RangeError} when the bytes are no commit of a known format. Byte fields of the result are views of `bytes`. */
 export function decodeCommit(bytes: Uint8Array): Commit {
   const reader = new ByteReader(bytes);
   const format = reader.byte();
-  if (format !== FORMAT && format !== FORMAT_2 && format !== FORMAT_1)
-    throw new RangeError(`commit format ${format} is unknown; this Corral reads ${FORMAT_1} to ${FORMAT}`);
+  if (![FORMAT_1, FORMAT_2, FORMAT, FORMAT_4].includes(format))
+    throw new RangeError(`commit format ${format} is unknown; this Corral reads ${FORMAT_1} to ${FORMAT_4}`);
   const list = <T>(one: () => T): T[] => Array.from({ length: reader.varint() }, one);
-  return {
+  const commit: Commit = {
     incarnation: reader.text(),
     number: reader.varint(),
     opening: reader.byte() === 1,
@@ -135,8 +173,19 @@ export function decodeCommit(bytes: Uint8Array): Commit {
       change: reader.bytes(),
     })),
     outputs: list(() => ({ subject: reader.text(), ordinal: reader.varint(), body: reader.bytes() })),
-    manifest: format === FORMAT && reader.byte() === 1 ? reader.bytes() : undefined,
+    manifest: format >= FORMAT && reader.byte() === 1 ? reader.bytes() : undefined,
   };
+  return format === FORMAT_4 ? { ...commit, ...readFurther(reader) } : commit;
+}
+
+function readFurther(reader: ByteReader): { attempt?: Attempt } {
+  const further: { attempt?: Attempt } = {};
+  for (let fields = reader.varint(); fields > 0; fields -= 1) {
+    const field = reader.byte();
+    if (field !== FIELD_ATTEMPT) throw new RangeError(`commit field ${field} is unknown; a newer Corral wrote it`);
+    further.attempt = decodeAttempt(reader.bytes());
+  }
+  return further;
 }
 
 export function writeLane(writer: ByteWriter, lane: LaneState): void {

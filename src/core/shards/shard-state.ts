@@ -45,8 +45,8 @@ export class ShardState {
   /** Applies a commit of the journal: recovery does this with every commit since the last snapshot. */
   apply(commit: Commit): void {
     this.commitNumber = commit.number;
-    // An opening says nothing but its name.
-    if (commit.opening) return;
+    // An opening says nothing but its name, an attempt nothing but what is about to be run.
+    if (commit.opening || commit.attempt !== undefined) return;
     const { included, table } = this;
     if (included === undefined || commit.number > included.head) this.applyHead(commit);
     for (const { keyspace, key, change, wakes } of commit.changes) {
@@ -85,7 +85,7 @@ export class ShardState {
     return this.names[number];
   }
 
-  /** Gives a name the next number. The commit in preparation must list it. */
+  /** Gives a name the next number, also when it has one: the older then names nothing new. The commit in preparation must list it. */
   define(name: string): number {
     const number = this.names.length;
     this.names.push(name);

@@ -4,11 +4,16 @@ export function subjects(prefix: string) {
     shardLog: (shard: number, lane: string) => `${prefix}.shard.${shard}.${lane}`,
     shardLogOfAllLanes: (shard: number) => `${prefix}.shard.${shard}.*`,
     laneStart: (lane: string) => `${prefix}.lane.${lane}`,
+    laneLetters: (lane: string) => `${prefix}.lane.${lane}.letters`,
     laneClock: (lane: string) => `${prefix}.lane.${lane}.clock`,
     journal: (shard: number) => `${prefix}.journal.${shard}`,
+    /** How far the matches of a shard have been forwarded: one message. */
+    forwarded: (shard: number) => `${prefix}.journal.${shard}.forwarded`,
     page: (shard: number, page: number) => `${prefix}.page.${shard}.${page}`,
     laneDead: (lane: string) => `${prefix}.dead.lane.${lane}`,
     chainOf: (rule: string) => `${prefix}.chain.${rule}.*`,
+    /** The versions of the rules, one after another. */
+    ruleVersions: `${prefix}.rules.versions`,
     output: (name: string) => `${prefix}.${name}`,
     allMatches: `${prefix}.match.>`,
     allSides: `${prefix}.side.>`,
@@ -33,6 +38,14 @@ export const replayedSource = (lane: string): string | undefined =>
 
 const REPLAY = '~replay';
 
+/** The lane of a reference. No source can have this name. */
+export const referenceLane = (reference: string): string => `${REFERENCE}${reference}`;
+
+/** Whether a lane brings entries of a reference, not events. */
+export const isReferenceLane = (lane: string): boolean => lane.startsWith(REFERENCE);
+
+const REFERENCE = 'reference:';
+
 /** Header with the number of a match, side output or dead letter within its subject. */
 export const ORDINAL_HEADER = 'corral-ordinal';
 
@@ -41,4 +54,7 @@ export const matchOutput = (rule: string, shard: number): string => `match.${rul
 export const sideOutput = (rule: string, side: string, shard: number): string => `side.${rule}.${side}.${shard}`;
 /** The matches of a rule that other rules read, for those. */
 export const chainOutput = (rule: string, shard: number): string => `chain.${rule}.${shard}`;
+/** References to the matches of a rule that go to a subject of the user's choice as well; never a message's subject. */
+export const forwardOutput = (rule: string, shard: number): string => `forward.${rule}.${shard}`;
+export const isForward = (output: string): boolean => output.startsWith('forward.');
 export const deadOutput = (shard: number): string => `dead.shard.${shard}`;

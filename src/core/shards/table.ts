@@ -83,7 +83,7 @@ export class ShardTable {
     }
     const open = this.open.get(entry);
     if (open !== undefined) {
-      this.setWakes(entry, open.wakes, wakes);
+      this.timers.changeAll(entry, open.wakes, wakes);
       open.wakes = wakes;
       this.openBytes -= open.bytes;
       open.change(change);
@@ -97,7 +97,7 @@ export class ShardTable {
       this.remove(entry);
       return;
     }
-    this.setWakes(entry, before.wakes, wakes);
+    this.timers.changeAll(entry, before.wakes, wakes);
     if (cells.length > OPEN_BYTES) this.openEntry(entry, keyspace, key, cells, wakes);
     else this.write(entry, keyspace, key, cells, wakes);
   }
@@ -113,13 +113,21 @@ export class ShardTable {
   }
 
   /** Every key with its state. */
-  *all(): Generator<{ keyspace: number; key: string; wakes: readonly Wake[]; cells: Uint8Array }> {
-    for (let entry = 0; entry < this.entries; entry += 1) {
+  *all(): Generator<KeyState> {
+    for (let entry = 0; entry < this.entries; entry += 1) yield* this.piece(entry, 1).keys;
+  }
+
+  /** Keys a piece at a time, for walks that changes come between; undefined `next`: no more. @param from the last `next`, or 0 */
+  piece(from: number, entriesMax: number): { readonly keys: readonly KeyState[]; readonly next: number | undefined } {
+    const keys: KeyState[] = [];
+    const end = Math.min(this.entries, from + entriesMax);
+    for (let entry = from; entry < end; entry += 1) {
       if (this.lengths[entry] === 0) continue;
       const open = this.open.get(entry);
-      if (open !== undefined) yield { ...this.nameOf(entry), wakes: open.wakes, cells: open.pack() };
-      else yield { ...this.nameOf(entry), ...this.parse(entry) };
+      if (open !== undefined) keys.push({ ...this.nameOf(entry), wakes: open.wakes, cells: open.pack() });
+      else keys.push({ ...this.nameOf(entry), ...this.parse(entry) });
     }
+    return { keys, next: end < this.entries ? end : undefined };
   }
 
   /** Keys are divided into 2^`pageBits` pages. */
@@ -206,7 +214,7 @@ export class ShardTable {
       this.offsets[entry] = base + start;
       this.lengths[entry] = length;
       this.garbage -= length;
-      this.setWakes(entry, [], wakes);
+      this.timers.changeAll(entry, [], wakes);
     }
     for (const insert of large) insert();
   }
@@ -217,11 +225,11 @@ export class ShardTable {
     this.index.insert(entry, hash);
     if (cells.length > OPEN_BYTES) this.openEntry(entry, keyspace, key, cells, wakes);
     else this.write(entry, keyspace, key, cells, wakes);
-    this.setWakes(entry, [], wakes);
+    this.timers.changeAll(entry, [], wakes);
   }
 
   private remove(entry: number): void {
-    this.setWakes(entry, this.wakesOf(entry), []);
+    this.timers.changeAll(entry, this.wakesOf(entry), []);
     const open = this.open.get(entry);
     if (open !== undefined) {
       this.openBytes -= open.bytes;
@@ -302,20 +310,6 @@ export class ShardTable {
     return this.entries++;
   }
 
-  private setWakes(entry: number, before: readonly Wake[], now: readonly Wake[]): void {
-    if (before.length === 0 && now.length === 0) return;
-    if (before.length === 1 && now.length === 1 && before[0]!.scope === now[0]!.scope) {
-      if (before[0]!.at !== now[0]!.at) this.timers.change(entry, now[0]!.scope, before[0]!.at, now[0]!.at);
-      return;
-    }
-    for (const { scope, at } of before) {
-      if (!now.some((wake) => wake.scope === scope)) this.timers.change(entry, scope, at, undefined);
-    }
-    for (const { scope, at } of now) {
-      this.timers.change(entry, scope, before.find((wake) => wake.scope === scope)?.at, at);
-    }
-  }
-
   private wakesOf(entry: number): readonly Wake[] {
     return this.open.get(entry)?.wakes ?? (this.lengths[entry] === 0 ? [] : this.parse(entry).wakes);
   }
@@ -333,6 +327,14 @@ export class ShardTable {
     const wakes = readWakes(reader);
     return { wakes, cells: reader.raw(offset + this.lengths[entry]! - reader.position) };
   }
+}
+
+/** A key of a table. The bytes are a view that holds until the table changes. */
+export interface KeyState {
+  readonly keyspace: number;
+  readonly key: string;
+  readonly wakes: readonly Wake[];
+  readonly cells: Uint8Array;
 }
 
 /** State above this many bytes is kept cell by cell. */

@@ -1,5 +1,6 @@
 import FlatQueue from 'flatqueue';
 import type { InstantMs } from '../time/units.ts';
+import type { Wake } from './wake.ts';
 
 /**
  * Which entries of a table are due, by clock. An entry has at most one valid wake time per scope; `valid` tells, so a
@@ -35,6 +36,21 @@ export class TimerIndex {
     }
     heap.push(entry, at);
     if (heap.length > 1024 && heap.length > 2 * live) this.sweep(scope, heap);
+  }
+
+  /** The wake times of an entry have become others: at most one per scope. */
+  changeAll(entry: number, before: readonly Wake[], now: readonly Wake[]): void {
+    if (before.length === 0 && now.length === 0) return;
+    if (before.length === 1 && now.length === 1 && before[0]!.scope === now[0]!.scope) {
+      if (before[0]!.at !== now[0]!.at) this.change(entry, now[0]!.scope, before[0]!.at, now[0]!.at);
+      return;
+    }
+    for (const { scope, at } of before) {
+      if (!now.some((wake) => wake.scope === scope)) this.change(entry, scope, at, undefined);
+    }
+    for (const { scope, at } of now) {
+      this.change(entry, scope, before.find((wake) => wake.scope === scope)?.at, at);
+    }
   }
 
   /** Entries due at or before `now` by a scope's clock, each once. They stay set until `change` says otherwise. */

@@ -2,6 +2,7 @@ import type { Event } from '../../events/event.ts';
 import { closest, listed } from '../did-you-mean.ts';
 import { compileHas } from './access.ts';
 import { Failure } from './failure.ts';
+import { compileLookup } from './lookup.ts';
 import { AGGREGATES, compileAggregate, compileMacro, MACROS } from './macros.ts';
 import { NAMES } from './operators.ts';
 import { MATH_FUNCTIONS, PLAIN_FUNCTIONS, type PlainFunction, sizeOf } from './plain-functions.ts';
@@ -18,13 +19,14 @@ const EVENT_READERS: Readonly<Record<string, (event: Event) => unknown>> = {
 
 const EVENT_FUNCTIONS = [...Object.keys(EVENT_READERS), 'first', 'last'];
 
-const PLAIN_NAMES = ['has', ...EVENT_FUNCTIONS, ...AGGREGATES, ...Object.keys(PLAIN_FUNCTIONS)];
+const PLAIN_NAMES = ['has', 'lookup', ...EVENT_FUNCTIONS, ...AGGREGATES, ...Object.keys(PLAIN_FUNCTIONS)];
 const METHOD_NAMES = [...MACROS, ...Object.keys(TEXT_FUNCTIONS), 'size'];
 
 /** `f(a, b)`. */
 export function compileCall(context: Context, node: Extract<ASTNode, { op: 'call' }>): Term {
   const [name, args] = node.args;
   if (name === 'has') return compileHas(context, node, args);
+  if (name === 'lookup') return compileLookup(context, node, args);
   if (Object.hasOwn(EVENT_READERS, name)) return compileOfEvent(context, node, name, args);
   if (name === 'first' || name === 'last') return compileEnd(context, node, name, args);
   if (AGGREGATES.has(name)) return compileAggregate(context, node);

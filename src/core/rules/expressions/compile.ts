@@ -55,7 +55,7 @@ export function compileTree(ast: ASTNode, scope: Scope, wants: StaticType = 'any
   }
   if (problems.length > 0) return { ok: false, problems };
   const { uses } = context;
-  const stateless = !uses.key && uses.steps.size === 0 && uses.values.size === 0;
+  const stateless = !uses.key && !uses.lookups && uses.steps.size === 0 && uses.values.size === 0;
   const text = canonicalText(ast, namesIn(scope));
   return { ok: true, expression: { run: term.run, type: term.type, uses, text, stateless, ast } };
 }
@@ -74,7 +74,7 @@ function newContext(scope: Scope, problems: ExpressionProblem[]): Context {
   let depth = 0;
   const context: Context = {
     scope,
-    uses: { event: false, meta: false, key: false, steps: new Map(), values: new Set() },
+    uses: { event: false, meta: false, key: false, steps: new Map(), values: new Set(), lookups: false },
     locals: new Map(),
     macroDepth: 0,
     budget: { left: 0 },

@@ -63,6 +63,18 @@ export interface Scope {
   readonly steps: ReadonlyMap<string, ScopeStep>;
   /** Names of values that are there beside events, such as the window. */
   readonly values?: ReadonlyMap<string, ScopeValue>;
+  /** Where reference data is found; undefined where there is none yet, as in keys. */
+  readonly lookups?: ScopeLookups;
+}
+
+/** What `lookup(…)` works with. */
+export interface ScopeLookups {
+  /** Names of the references that there are; undefined = not known. */
+  readonly names: readonly string[] | undefined;
+  /** Takes note of the references that are looked up. */
+  readonly used: Set<string>;
+  /** The value of an entry, null when there is none. Called while the expression runs. */
+  valueOf(reference: string, key: string): unknown;
 }
 
 /** A value as an expression may name it. */
@@ -83,6 +95,8 @@ export interface Uses {
   readonly steps: Map<number, (readonly string[])[]>;
   /** Names of the values that are read. */
   readonly values: Set<string>;
+  /** Whether reference data is looked up: the answer can then change though the event does not. */
+  lookups: boolean;
 }
 
 /** What the parts of the compiler share while they compile one expression. */
