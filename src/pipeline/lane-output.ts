@@ -151,9 +151,15 @@ export class LaneOutput<Item extends LaneItem> {
     );
   }
 
-  /** Whoever has told a time has heard the source, also when that was another lane, which came further than this one. */
-  private standingIn({ standing }: LaneProgress): Standing {
-    return typeof standing === 'number' && this.told > BEGINNING ? 'leads' : standing;
+  /**
+   * How the lane stands, unless another has read more or waited longer: whoever has told a time has heard the source; and
+   * a lane that has read nothing yet does not take back that there is nothing to read. Else a lane that is about to be
+   * stopped could have the last word in a silence, which the one that goes on would not notice.
+   */
+  private standingIn({ standing, position }: LaneProgress): Standing {
+    if (this.told > BEGINNING) return typeof standing === 'number' ? 'leads' : standing;
+    const hasRead = this.waiting.length > 0 || comparePositions(this.done, position) < 0;
+    return standing === 'leads' && typeof this.standing === 'number' && !hasRead ? this.standing : standing;
   }
 
   /** True when a shard that has heard of this lane has not heard by which version of the rules it keys now. */
