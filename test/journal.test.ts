@@ -150,7 +150,9 @@ t.test('what snapshots have made superfluous goes: commits, records of the shard
     [],
     'every page that is listed is there',
   );
-  t.ok(pages.length < listed.length + recovered.pages.length, `and hardly any other: ${pages.length}`);
+  // A whole snapshot may lie there that no manifest lists yet; a page of it can take two messages.
+  const unlisted = 2 * recovered.pages.length;
+  t.ok(pages.length <= listed.length + unlisted, `and hardly any other: ${pages.length}; SEED=${SEED}`);
   t.ok(pages.length < written('corral.page.') / 2, `${pages.length} of ${written('corral.page.')} are left`);
 });
 
